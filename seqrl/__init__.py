@@ -1,0 +1,34 @@
+"""seqrl: sequence-model agents for offline reinforcement learning, compared on one protocol.
+
+The names below are the public face for notebooks; each is imported when it is first touched.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+__version__ = version("seqrl")
+
+_PUBLIC = {
+    "Episode": "seqrl.episodes",
+    "Episodes": "seqrl.episodes",
+    "Environments": "seqrl.tasks.environment",
+    "SeqrlError": "seqrl.errors",
+    "Task": "seqrl.tasks.task",
+    "open_episodes": "seqrl.data.source",
+    "task_named": "seqrl.data.source",
+}
+
+__all__ = sorted([*_PUBLIC, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'seqrl' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

@@ -1,0 +1,1 @@
+"""Where episodes come from: every source ends in the same `Episodes`."""

@@ -1,0 +1,88 @@
+"""The official D4RL files: found on this machine or downloaded, checked against what is published of them."""
+
+import os
+from pathlib import Path
+
+from seqrl.data.cache import Origin, Prepared, home, open_prepared
+from seqrl.data.download import fetch
+from seqrl.data.layout import open_layout, read_layout, sha256_of, stamp_of, state_parts_of
+from seqrl.errors import DataError
+from seqrl.progress import Progress, silent
+from seqrl.tasks.d4rl import Entry, Facts
+
+
+def folders(data_dir: Path | None = None) -> list[Path]:
+    """Where official files are looked for, in this order."""
+    named = os.environ.get("D4RL_DATASET_DIR")
+    return [
+        *([data_dir.expanduser()] if data_dir else []),
+        *([Path(named).expanduser()] if named else []),
+        Path("~/.d4rl/datasets").expanduser(),
+        home() / "files",
+    ]
+
+
+def find_file(entry: Entry, data_dir: Path | None = None) -> Path | None:
+    """Return the official file if this machine has it."""
+    name = entry.file.rpartition("/")[2]
+    if data_dir is not None and not data_dir.expanduser().is_dir():
+        raise DataError(f"--data-dir {data_dir} is not a folder.")
+    return next((f / name for f in folders(data_dir) if (f / name).is_file()), None)
+
+
+def download(entry: Entry, progress: Progress = silent, mirror: str | None = None) -> Path:
+    """Fetch the official file; `mirror` replaces the known places (its own folder of the same files)."""
+    name = entry.file.rpartition("/")[2]
+    urls = [f"{mirror.rstrip('/')}/{name}"] if mirror else entry.urls
+    file = fetch(urls, home() / "files" / name, progress=progress)
+    try:
+        with open_layout(file):
+            return file
+    except DataError:
+        file.unlink()  # so that it is not taken for the official file next time
+        raise
+
+
+def origin(entry: Entry, file: Path) -> Origin:
+    """Describe the data set in an official file."""
+    return Origin(
+        task=entry.task,
+        read=lambda scratch, progress: read_layout(
+            file, entry.task, data_width=entry.data_width, progress=progress
+        ),
+        stamp=stamp_of(file),
+        provenance=lambda: {"kind": "official file", "file": file.name, "sha256": sha256_of(file)},
+        accept=lambda prepared: _accepted(entry, file, prepared),
+        state_parts=state_parts_of(file),
+        bytes_needed=file.stat().st_size,
+    )
+
+
+def _accepted(entry: Entry, file: Path, prepared: Prepared) -> str:
+    """Refuse a file whose content is not that of the set whose name it bears."""
+    if entry.facts and (wrong := differences(entry.facts, prepared)):
+        raise DataError(
+            f"{file} is not the official {entry.task.name}: {'; '.join(wrong)}. If it is data of your "
+            f"own, import it under another name: `seqrl data import {file} --name NAME --environment "
+            f"{entry.task.environment}`; else delete it and fetch it again."
+        )
+    return entry.task.name
+
+
+def differences(facts: Facts, prepared: Prepared) -> list[str]:
+    """Compare prepared content with published facts; a line for each that differs."""
+    returns = open_prepared(prepared).returns
+    # Published with one decimal, so half of the last digit is all they may be off, and a float32 sum.
+    found = {
+        "episodes": (prepared.episodes, facts.episodes, 0.0),
+        "steps": (prepared.steps, facts.steps, 0.0),
+        "mean return": (float(returns.mean()), facts.mean, 0.06),
+        "return deviation": (float(returns.std()), facts.deviation, 0.06),
+        "lowest return": (float(returns.min()), facts.minimum, 0.06),
+        "highest return": (float(returns.max()), facts.maximum, 0.06),
+    }
+    return [
+        f"{what} {got:,.10g}, published {published:,.10g}"
+        for what, (got, published, room) in found.items()
+        if abs(got - published) > room
+    ]

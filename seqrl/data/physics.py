@@ -1,0 +1,304 @@
+"""Does the installed simulator reproduce this data? One step at a time, from the data's own states.
+
+For a sample of steps: put the simulator where the data was, apply the recorded action, compare what it shows
+and rewards with what is recorded. A recorded state is never exact, so beside the error stands the floor: the
+error that the same recording would show if the data came from this very simulator. It is measured, not
+assumed: step twice in the simulator, once from its exact state and once from that state as it would have
+been recorded.
+
+Letters: K sampled steps, o observation width.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqrl.episodes import Array, Episodes
+from seqrl.errors import DataError
+from seqrl.progress import Progress, silent
+from seqrl.tasks.environment import Environments, Simulator
+from seqrl.tasks.task import Task
+
+SAMPLE = 4_000
+"""Steps looked at unless told otherwise."""
+
+ROOM = 10.0
+"""Errors up to this many times the floor are the floor's: other processors and compilers add a few bits."""
+
+CLIP = 10.0
+"""Hopper and Walker2d show velocities only within these bounds."""
+
+Restored = Literal["full state", "positions and velocities", "observation"]
+
+
+@dataclass(frozen=True)
+class _Body:
+    """How an environment's observation is made of its state."""
+
+    hidden_positions: int
+    """Leading positions (where the body is in the world) that are not shown."""
+    clipped: bool
+    """Velocities are clipped at `CLIP`."""
+
+
+BODIES = {
+    "Hopper": _Body(1, True),
+    "Walker2d": _Body(1, True),
+    "HalfCheetah": _Body(1, False),
+    "Ant": _Body(2, False),
+}
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Spread over steps of absolute one-step errors, the largest entry of each observation."""
+
+    median: float
+    high: float
+    """99th percentile."""
+    worst: float
+
+    @classmethod
+    def of(cls, errors: NDArray[np.float64]) -> "Errors":
+        """Summarise one error a step."""
+        return cls(
+            float(np.median(errors)), float(np.quantile(errors, 0.99)), float(errors.max(initial=0.0))
+        )
+
+    def within(self, floor: "Errors") -> bool:
+        """Say whether these errors are of the floor's size."""
+        return self.median <= ROOM * floor.median and self.high <= ROOM * floor.high
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the comparison showed."""
+
+    restored_from: Restored
+    checked: int
+    left_out: int
+    """Sampled steps that could not be restored: an observation with a clipped velocity."""
+    observation: Errors
+    reward: Errors
+    state: Errors | None
+    """Of the simulator's state in float64, where the data has it."""
+    observation_floor: Errors
+    reward_floor: Errors
+    typical_change: float
+    """Median over steps of the largest change of an observation in one step: what an error is to be
+    compared with."""
+    notes: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """The installed simulator could have made this data."""
+        return self.observation.within(self.observation_floor) and self.reward.within(
+            self.reward_floor
+        )
+
+    def in_words(self, environment: str) -> str:
+        """Say it to a person."""
+        if self.agrees:
+            exact = self.observation.worst == 0.0 and self.reward.worst == 0.0
+            how = "to the last stored bit" if exact else "as closely as its storage allows"
+            return (
+                f"The installed simulator reproduces this data {how}: as far as physics goes, scores in "
+                f"{environment} on this machine can be compared with others measured where the data came from."
+            )
+        share = self.observation.median / self.typical_change if self.typical_change else np.inf
+        return (
+            f"FOREIGN: this data was not made by {environment} in the installed simulator. A typical "
+            f"one-step error is {self.observation.median:.2g}, {share:.2%} of what an observation typically "
+            f"changes in a step, where storage alone would cause {self.observation_floor.median:.2g}. Scores "
+            "measured here are scores in another environment than the data's: say so where they are compared."
+        )
+
+
+@dataclass(frozen=True)
+class _Restorer:
+    """One way to put the simulator where the data was."""
+
+    kind: Restored
+    restore: Callable[[int], None]
+    """Go to the state before a recorded step."""
+    usable: Callable[[int], bool]
+    """Whether that state can be told from what is recorded."""
+    forget: Callable[[], bool]
+    """Keep of the simulator's present state only what a recording keeps; false if that is not usable."""
+
+
+def check(
+    episodes: Episodes, task: Task, *, sample: int = SAMPLE, progress: Progress = silent
+) -> Verdict:
+    """Compare recorded steps of `episodes` with the same steps in the installed simulator."""
+    if sample < 1:
+        raise DataError(f"--sample must be at least 1, not {sample}.")
+    (simulator,) = Environments(task, 1).simulators([0])
+    # Two steps in a row inside an episode: the second serves the floor.
+    inside = np.setdiff1d(np.arange(episodes.steps), episodes.starts[1:] - 1)
+    if not len(inside):
+        raise DataError(f"{episodes.name}: no episode has two steps, so nothing can be checked.")
+    generator = np.random.default_rng(0)
+    chosen = np.sort(generator.choice(inside, min(sample, len(inside)), replace=False))
+    restorer, notes = _restorer(episodes, task, simulator, chosen)
+    rows = []
+    for done, step in enumerate(map(int, chosen)):
+        if restorer.usable(step) and (row := _one_step(episodes, simulator, restorer, step)):
+            rows.append(row)
+        progress(f"checking against {task.environment}", done + 1, len(chosen), "steps")
+    if not rows:
+        raise DataError(
+            f"{episodes.name}: none of {len(chosen):,} sampled steps could be restored, because every one "
+            f"has a velocity clipped at {CLIP:g}. Only data with simulator states can be checked."
+        )
+    errors = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    # No floor is below one unit in the last place of what is stored.
+    last_place = float(np.spacing(np.abs(episodes.observations[chosen]).max()))
+    return Verdict(
+        restored_from=restorer.kind,
+        checked=len(rows),
+        left_out=len(chosen) - len(rows),
+        observation=Errors.of(errors["observation"]),
+        reward=Errors.of(errors["reward"]),
+        state=Errors.of(errors["state"]) if "state" in errors else None,
+        observation_floor=Errors.of(np.maximum(errors["observation_floor"], last_place)),
+        reward_floor=Errors.of(np.maximum(errors["reward_floor"], last_place)),
+        typical_change=float(np.median(errors["change"])),
+        notes=tuple(notes),
+    )
+
+
+def _one_step(
+    episodes: Episodes, simulator: Simulator, restorer: _Restorer, step: int
+) -> dict[str, float] | None:
+    """Compare one recorded step; then measure on the next one what recording a state costs."""
+    actions, width = episodes.actions, episodes.observations.shape[1]
+    next_observation = episodes.columns.get("next_observations")
+    recorded = episodes.observations[step + 1] if next_observation is None else next_observation[step]
+
+    restorer.restore(step)
+    shown, reward = _as_stored(*simulator.step(actions[step]), width)
+    found = {
+        "observation": _largest(shown, recorded),
+        "reward": abs(float(reward) - float(episodes.rewards[step])),
+        "change": _largest(recorded, episodes.observations[step]),
+    }
+    if restorer.kind == "full state":
+        found["state"] = _largest(simulator.read(), episodes.columns["states"][step + 1])
+
+    exact = simulator.read()
+    true_shown, true_reward = _as_stored(*simulator.step(actions[step + 1]), width)
+    simulator.write(exact)
+    if not restorer.forget():
+        return None
+    kept_shown, kept_reward = _as_stored(*simulator.step(actions[step + 1]), width)
+    found["observation_floor"] = _largest(true_shown, kept_shown)
+    found["reward_floor"] = abs(float(true_reward) - float(kept_reward))
+    return found
+
+
+def _as_stored(observation: Array, reward: float, width: int) -> tuple[Array, np.float32]:
+    return observation[:width].astype(np.float32), np.float32(reward)
+
+
+def _largest(one: Array, other: Array) -> float:
+    return float(np.abs(one.astype(np.float64) - other.astype(np.float64)).max())
+
+
+def _restorer(
+    episodes: Episodes, task: Task, simulator: Simulator, chosen: NDArray[np.int64]
+) -> tuple[_Restorer, list[str]]:
+    """Take the most exact way that the data allows."""
+    parts, notes = dict(episodes.state_parts), []
+    states = episodes.columns.get("states")
+    if states is not None and parts == simulator.parts:
+        return _from_full_states(states, simulator), notes
+    if states is not None and parts.get("qpos") == simulator.parts["qpos"]:
+        restorer = _from_positions(states, parts, simulator)
+        if _shows_what_is_recorded(episodes, simulator, restorer, chosen):
+            return restorer, notes
+        notes.append(
+            "the recorded positions and velocities do not belong to the recorded observations, so states "
+            "were rebuilt from the observations"
+        )
+    elif states is not None:
+        notes.append(f"the recorded states {parts} do not fit {task.environment} {simulator.parts}")
+    return _from_observations(episodes, task, simulator), notes
+
+
+def _from_full_states(states: Array, simulator: Simulator) -> _Restorer:
+    return _Restorer(
+        "full state",
+        restore=lambda step: simulator.write(states[step]),
+        usable=lambda step: True,
+        forget=lambda: True,
+    )
+
+
+def _from_positions(states: Array, parts: dict[str, int], simulator: Simulator) -> _Restorer:
+    start = dict(zip(parts, np.cumsum([0, *parts.values()]), strict=False))
+    qpos = slice(start["qpos"], start["qpos"] + parts["qpos"])
+    qvel = slice(start["qvel"], start["qvel"] + parts["qvel"])
+
+    def forget() -> bool:
+        whole = simulator.read().astype(states.dtype)
+        positions = 1 + simulator.parts["qpos"]
+        simulator.write_position(
+            whole[1:positions], whole[positions : positions + simulator.parts["qvel"]]
+        )
+        return True
+
+    return _Restorer(
+        "positions and velocities",
+        restore=lambda step: simulator.write_position(states[step, qpos], states[step, qvel]),
+        usable=lambda step: True,
+        forget=forget,
+    )
+
+
+def _from_observations(episodes: Episodes, task: Task, simulator: Simulator) -> _Restorer:
+    name = task.environment.rpartition(":")[2].partition("-")[0]
+    if name not in BODIES:
+        raise DataError(
+            f"{episodes.name} holds no simulator states that fit, and how to rebuild a state from an "
+            f"observation is known for {', '.join(BODIES)} only, not for {task.environment}."
+        )
+    body = BODIES[name]
+    shown_positions = simulator.parts["qpos"] - body.hidden_positions
+
+    def write(observation: Array) -> None:
+        hidden = np.zeros(body.hidden_positions)
+        simulator.write_position(
+            np.concatenate([hidden, observation[:shown_positions]]),
+            observation[shown_positions : shown_positions + simulator.parts["qvel"]],
+        )
+
+    def unclipped(observation: Array) -> bool:
+        return not body.clipped or bool((np.abs(observation[shown_positions:]) < CLIP).all())
+
+    def forget() -> bool:
+        observation = simulator.observe().astype(np.float32)
+        write(observation)
+        return unclipped(observation)
+
+    return _Restorer(
+        "observation",
+        restore=lambda step: write(episodes.observations[step]),
+        usable=lambda step: unclipped(episodes.observations[step]),
+        forget=forget,
+    )
+
+
+def _shows_what_is_recorded(
+    episodes: Episodes, simulator: Simulator, restorer: _Restorer, chosen: NDArray[np.int64]
+) -> bool:
+    """Some files record positions of another step than the observation's: look before trusting them."""
+    width, off = episodes.observations.shape[1], []
+    for step in map(int, chosen[:100]):
+        restorer.restore(step)
+        shown = simulator.observe()[:width].astype(np.float32)
+        off.append(_largest(shown, episodes.observations[step]))
+    return bool(np.median(off) < 1e-4)

@@ -1,0 +1,62 @@
+"""The errors that are meant for people: what was found, what is allowed, what to do next.
+
+The command line prints them without a traceback and exits with status 2. Anything else that is raised is
+a defect of ours and keeps its traceback.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+
+class SeqrlError(ValueError):
+    """Something that the person at the keyboard can put right; the message says how."""
+
+
+class DataError(SeqrlError):
+    """A file, a download or a prepared data set is not what it should be."""
+
+
+class UnknownName(SeqrlError):
+    """A task, data or column name that does not exist; the message lists near ones."""
+
+
+class MissingExtra(SeqrlError):
+    """An optional package is needed; the message is the pip command."""
+
+
+def need_extra(module: str, extra: str, purpose: str) -> None:
+    """Refuse with the pip command when `module` of the optional `extra` is not installed."""
+    if find_spec(module) is None:
+        raise MissingExtra(
+            f"{purpose} needs the optional package {module!r}, which is not installed. "
+            f"Install it with: pip install 'seqrl[{extra}]'"
+        )
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+_NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def told_plainly(place: Path, doing: str) -> Iterator[None]:
+    """Turn the operating system's refusals while `doing` something at `place` into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        where = Path(error.filename) if isinstance(error.filename, str) else place
+        if error.errno in _NO_ROOM:
+            raise DataError(
+                f"No room left while {doing} at {where}: {error.strerror}. Free some space there, or set "
+                "SEQRL_HOME to a folder on a larger disk; nothing that was complete before is lost."
+            ) from error
+        if error.errno in _NO_RIGHT:
+            raise DataError(
+                f"No permission while {doing} at {where}: {error.strerror}. Change its permissions, or "
+                "set SEQRL_HOME to a folder that you may write."
+            ) from error
+        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}:
+            raise DataError(f"Cannot go on while {doing} at {where}: {error.strerror}.") from error
+        raise

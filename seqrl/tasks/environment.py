@@ -1,0 +1,214 @@
+"""Playing: many environments of one task, each with its own seed, stepped as a batch.
+
+Rows end at different times and are simply left out from then on. What comes out for a row depends on its
+seed and its actions alone, never on who plays beside it. Imports Gymnasium and MuJoCo only when used.
+
+Letters: R rows, L rows that are still playing, o observation width, a action width, s state width.
+"""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqrl.episodes import Array
+from seqrl.errors import SeqrlError, UnknownName
+from seqrl.tasks.task import Reference, Task
+
+_log = logging.getLogger(__name__)
+
+
+def _hear_mujoco(message: str) -> None:
+    """Take MuJoCo's warnings: left alone it writes MUJOCO_LOG.TXT into whatever folder one is in."""
+    # Gymnasium's own half-cheetah file uses a word that MuJoCo 4 calls deprecated: nothing a user can do.
+    _log.log(logging.DEBUG if "is deprecated" in message else logging.WARNING, "MuJoCo: %s", message)
+
+
+def make(task: Task) -> Any:
+    """Make one Gymnasium environment of `task`, without time limit: the caller counts to the horizon."""
+    if task.not_playable:
+        raise SeqrlError(f"{task.name} cannot be played here: {task.not_playable}.")
+    environment = _made(task.environment, task.environment_settings)
+    _check_spaces(task, environment)
+    return environment
+
+
+def task_in(environment: str, *, name: str, horizon: int | None, reference: Reference | None) -> Task:
+    """Describe playing in any Gymnasium environment: widths, bounds and time limit are read from it."""
+    made = _made(environment, {})
+    observation, action = made.observation_space, made.action_space
+    if len(observation.shape or ()) != 1 or len(action.shape or ()) != 1:
+        raise SeqrlError(
+            f"The environment {environment} shows {observation} and takes {action}. Only observations and "
+            "actions that are one row of numbers each (one-dimensional Box) can be used."
+        )
+    limit = horizon or made.spec.max_episode_steps
+    if not limit or limit < 1:
+        raise SeqrlError(
+            f"The environment {environment} has no time limit of its own: say with --horizon after how "
+            "many steps an episode ends."
+        )
+    return Task(
+        name=name,
+        environment=environment,
+        horizon=limit,
+        observation_width=observation.shape[0],
+        action_width=action.shape[0],
+        action_low=tuple(map(float, action.low)),
+        action_high=tuple(map(float, action.high)),
+        reference=reference,
+    )
+
+
+def _made(environment: str, settings: Mapping[str, Any]) -> Any:
+    import gymnasium
+    import mujoco
+
+    mujoco.set_mju_user_warning(_hear_mujoco)
+    with warnings.catch_warnings():
+        # Gymnasium says of every -v4 that a -v5 exists. It is -v4 that is meant.
+        warnings.filterwarnings("ignore", message=".*is out of date.*")
+        try:
+            spec = gymnasium.spec(environment)
+            made = gymnasium.make(
+                spec, max_episode_steps=-1, disable_env_checker=True, **settings
+            )
+        except (gymnasium.error.Error, ImportError) as error:
+            raise UnknownName(
+                f"The environment {environment!r} could not be made: {error}. An environment of your own "
+                "is named module:Id, where importing the module registers it."
+            ) from error
+    made.spec.max_episode_steps = spec.max_episode_steps
+    return made
+
+
+def _check_spaces(task: Task, environment: Any) -> None:
+    observation, action = environment.observation_space, environment.action_space
+    if len(observation.shape or ()) != 1 or observation.shape[0] < task.observation_width:
+        raise SeqrlError(
+            f"{task.name} has observations of {task.observation_width} numbers, but the environment "
+            f"{task.environment} shows {observation}. Name the environment that the data came from."
+        )
+    if action.shape != (task.action_width,):
+        raise SeqrlError(
+            f"{task.name} has actions of {task.action_width} numbers, but the environment "
+            f"{task.environment} takes {action}. Name the environment that the data came from."
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one step gave to the rows that took it, in their order."""
+
+    observations: NDArray[np.float32]  # [L, o]
+    rewards: NDArray[np.float64]  # [L]
+    terminated: NDArray[np.bool_]  # [L]
+    timed_out: NDArray[np.bool_]  # [L], never true together with terminated
+
+
+class Environments:
+    """R environments of one task. `start` begins episodes, `step` moves the rows that are playing."""
+
+    def __init__(self, task: Task, rows: int) -> None:
+        """Make `rows` environments; none is playing yet."""
+        self.task = task
+        self._environments = [make(task) for _ in range(rows)]
+        self._steps = np.zeros(rows, np.int64)
+        self._playing = np.zeros(rows, bool)
+
+    @property
+    def playing(self) -> NDArray[np.intp]:
+        """Rows whose episode is under way, in rising order [L]."""
+        return np.flatnonzero(self._playing)
+
+    def start(self, seeds: Sequence[int], rows: Sequence[int] | None = None) -> NDArray[np.float32]:
+        """Begin an episode in `rows` (all, by default), each from its own seed; first observations."""
+        chosen = range(len(self._environments)) if rows is None else rows
+        first = [
+            self._kept(self._environments[row].reset(seed=int(seed))[0])
+            for row, seed in zip(chosen, seeds, strict=True)
+        ]
+        self._steps[list(chosen)] = 0
+        self._playing[list(chosen)] = True
+        return np.stack(first)
+
+    def step(self, actions: NDArray[np.float32]) -> Outcome:
+        """Take one step in every playing row; `actions` [L, a] in the order of `playing`."""
+        rows = self.playing
+        assert actions.shape == (len(rows), self.task.action_width), actions.shape
+        assert actions.dtype == np.float32, actions.dtype
+        observations = np.empty((len(rows), self.task.observation_width), np.float32)
+        rewards = np.empty(len(rows))
+        terminated = np.zeros(len(rows), bool)
+        timed_out = np.zeros(len(rows), bool)
+        for i, row in enumerate(rows):
+            seen, rewards[i], terminated[i], truncated, _ = self._environments[row].step(actions[i])
+            observations[i] = self._kept(seen)
+            self._steps[row] += 1
+            timed_out[i] = (truncated or self._steps[row] >= self.task.horizon) and not terminated[i]
+        self._playing[rows] = ~(terminated | timed_out)
+        return Outcome(observations, rewards, terminated, timed_out)
+
+    def simulators(self, rows: Sequence[int] | NDArray[np.intp]) -> list["Simulator"]:
+        """Give direct access to the MuJoCo simulators of `rows`."""
+        return [Simulator(self._environments[row]) for row in rows]
+
+    def _kept(self, observation: Array) -> NDArray[np.float32]:
+        return observation[: self.task.observation_width].astype(np.float32)
+
+
+class Simulator:
+    """The MuJoCo state behind one Gymnasium environment: read it, write it, step from it."""
+
+    def __init__(self, environment: Any) -> None:
+        """Refuse environments without a MuJoCo model."""
+        bare = environment.unwrapped
+        if not hasattr(bare, "model") or not hasattr(bare, "data"):
+            raise SeqrlError(f"{environment} is not a MuJoCo environment: it has no state to restore.")
+        import mujoco
+
+        self._mujoco = mujoco
+        self._environment = environment
+        self._bare = bare
+        # Physics alone is not enough for equal bits: the solver starts from its last solution.
+        kind = mujoco.mjtState
+        self._kind = int(kind.mjSTATE_FULLPHYSICS | kind.mjSTATE_WARMSTART)
+        self.parts = {
+            "time": 1,
+            "qpos": int(bare.model.nq),
+            "qvel": int(bare.model.nv),
+            "act": int(bare.model.na),
+            "qacc_warmstart": int(bare.model.nv),
+        }
+        self.width = int(mujoco.mj_stateSize(bare.model, self._kind))
+        if self.width != sum(self.parts.values()):
+            raise SeqrlError(f"{environment} has a simulator state of more than {', '.join(self.parts)}.")
+
+    def read(self) -> NDArray[np.float64]:
+        """Return the full state [s]: time, qpos, qvel, activation, warm start."""
+        state = np.empty(self.width)
+        self._mujoco.mj_getState(self._bare.model, self._bare.data, state, self._kind)
+        return state
+
+    def write(self, state: Array) -> None:
+        """Put the simulator into a state that `read` gave."""
+        full = np.ascontiguousarray(state, np.float64)
+        self._mujoco.mj_setState(self._bare.model, self._bare.data, full, self._kind)
+
+    def write_position(self, qpos: Array, qvel: Array) -> None:
+        """Put the simulator into a pose known only by positions and velocities."""
+        self._mujoco.mj_resetData(self._bare.model, self._bare.data)
+        self._bare.set_state(np.asarray(qpos, np.float64), np.asarray(qvel, np.float64))
+
+    def observe(self) -> Array:
+        """Return what the environment shows of the present state."""
+        return np.asarray(self._bare._get_obs())
+
+    def step(self, action: Array) -> tuple[Array, float]:
+        """Step the environment; observation and reward."""
+        observation, reward, *_ = self._bare.step(np.asarray(action, np.float32))
+        return np.asarray(observation), float(reward)

@@ -1,0 +1,95 @@
+"""Task: what an agent is to do, where that is played, and what its return is worth. No data, no simulator."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from seqrl.errors import SeqrlError, UnknownName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """The two returns between which a score is measured, and who says so."""
+
+    minimum: float
+    """Return worth 0: a random policy."""
+
+    maximum: float
+    """Return worth 100: an expert."""
+
+    source: str
+
+    def __post_init__(self) -> None:
+        """Refuse a scale that does not rise."""
+        if not self.minimum < self.maximum:
+            raise SeqrlError(
+                f"The reference minimum ({self.minimum}) must be below the maximum ({self.maximum})."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One column of a table: `d4rl/hopper-medium-v2` played in `Hopper-v4`."""
+
+    name: str
+    """Full data name: family/name, see `seqrl tasks`."""
+
+    environment: str
+    """Gymnasium id; `module:Id` imports the module first."""
+
+    horizon: int
+    """Steps after which the environment ends an episode."""
+
+    observation_width: int
+    """How many leading entries of an observation are kept, of the data's and of the environment's."""
+
+    action_width: int
+    reference: Reference | None
+    action_low: tuple[float, ...] = ()
+    """Bounds of each action entry; -1 and 1 unless given."""
+    action_high: tuple[float, ...] = ()
+
+    not_playable: str = ""
+    """Why this task cannot be played here; empty if it can."""
+
+    environment_settings: dict[str, Any] = field(default_factory=dict)
+    """Keyword arguments for `gymnasium.make`."""
+
+    def __post_init__(self) -> None:
+        """Fill in the usual action bounds."""
+        for bound, usual in (("action_low", -1.0), ("action_high", 1.0)):
+            given = tuple(getattr(self, bound)) or (usual,) * self.action_width
+            assert len(given) == self.action_width, f"{bound} of {self.name}"
+            object.__setattr__(self, bound, given)
+
+    def score(self, return_: float) -> float:
+        """Return in percent of the reference: 0 random, 100 expert, never clipped."""
+        if self.reference is None:
+            raise SeqrlError(
+                f"{self.name} has no reference returns, so a return cannot be turned into a score. "
+                "Give them: `--reference MINIMUM MAXIMUM` when importing the data."
+            )
+        span = self.reference.maximum - self.reference.minimum
+        return 100.0 * (return_ - self.reference.minimum) / span
+
+    def on(self, environment: str) -> "Task":
+        """Return the same task in another environment version: `-v5` for Gymnasium's newer physics."""
+        body, _, version = self.environment.rpartition("-")
+        if environment in ("v4", "v5"):
+            environment = f"{body}-{environment}"
+        if environment == self.environment:
+            return self
+        if self.not_playable:
+            raise SeqrlError(f"{self.name} cannot be played here: {self.not_playable}")
+        if environment not in (f"{body}-v4", f"{body}-v5") or version not in ("v4", "v5"):
+            raise UnknownName(
+                f"{self.name} is played in {self.environment}; besides it only {body}-v4 and {body}-v5 are "
+                f"known, not {environment!r}."
+            )
+        return replace(
+            self,
+            environment=environment,
+            # Ant-v5 shows the contact forces unless told not to; the other bodies never had them.
+            environment_settings={"include_cfrc_ext_in_observation": False}
+            if environment == "Ant-v5"
+            else {},
+        )
