@@ -1,7 +1,7 @@
 """Episodes: the one form that every data source ends in. Numpy only.
 
-All steps of all episodes stand in flat columns, usually memory-mapped; `starts` says where each episode
-begins. Nothing here knows files, tasks or tokens.
+All steps of all episodes stand in flat columns, usually memory-mapped; `starts` says where each
+episode begins. Nothing here knows files, tasks or tokens.
 
 Letters: N steps in all, E episodes, o observation width, a action width, s simulator-state width.
 """
@@ -40,6 +40,7 @@ class ColumnDigest:
     """SHA-256 of one column, fed piece by piece; the pieces' sizes do not matter."""
 
     def __init__(self) -> None:
+        """Start with nothing."""
         self._hash = hashlib.sha256()
         self._steps = 0
         self._kind = ""
@@ -69,7 +70,8 @@ def digest_of(column: Array) -> str:
 
 
 def fingerprint_of(digests: Mapping[str, str]) -> str:
-    """Return the fingerprint of content: a hash over the digest of each column, order of names aside."""
+    """Return the fingerprint of content: a hash over the digest of each column, order of names
+    aside."""
     return hashlib.sha256(json.dumps(dict(digests), sort_keys=True).encode()).hexdigest()
 
 
@@ -124,7 +126,8 @@ class Episodes:
     """Digest text of each column: what the fingerprint is made of."""
 
     state_parts: Mapping[str, int] = field(default_factory=dict, repr=False)
-    """What stands in `states`, in order: name and width. With `qacc_warmstart` it restores every bit."""
+    """What stands in `states`, in order: name and width. With `qacc_warmstart` it restores every
+    bit."""
 
     cut_off_steps: int = 0
     """Steps of an unfinished last episode that the source had and that are not here."""
@@ -202,7 +205,7 @@ class Episodes:
         return (self[index] for index in range(len(self)))
 
     def delayed(self) -> "Episodes":
-        """All reward at the end of its episode, none before: the delayed setting of DT's authors."""
+        """Move all reward to the end of its episode: the delayed setting of DT's authors."""
         rewards = np.zeros_like(self.rewards)
         rewards[self.starts[1:] - 1] = self.returns
         return replace(
@@ -214,11 +217,13 @@ class Episodes:
 
 
 def starts_of(terminated: Array, timed_out: Array) -> tuple[NDArray[np.int64], int]:
-    """Find where episodes start, and how many steps of an unfinished last one follow the finished ones."""
+    """Find where episodes start, and how many steps of an unfinished last one follow the finished
+    ones."""
     ends = np.flatnonzero(terminated | timed_out) + 1
     if not len(ends):
         raise DataError(
-            f"No finished episode in {len(terminated)} steps: neither `terminals` nor `timeouts` is true "
+            f"No finished episode in {len(terminated)} steps: neither `terminals` nor `timeouts` "
+            "is true "
             "anywhere. Mark the last step of each episode."
         )
     return np.concatenate([[0], ends]).astype(np.int64), len(terminated) - int(ends[-1])

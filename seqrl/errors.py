@@ -1,7 +1,7 @@
 """The errors that are meant for people: what was found, what is allowed, what to do next.
 
-The command line prints them without a traceback and exits with status 2. Anything else that is raised is
-a defect of ours and keeps its traceback.
+The command line prints them without a traceback and exits with status 2. Anything else that is
+raised is a defect of ours and keeps its traceback.
 """
 
 import errno
@@ -49,12 +49,14 @@ def told_plainly(place: Path, doing: str) -> Iterator[None]:
         where = Path(error.filename) if isinstance(error.filename, str) else place
         if error.errno in _NO_ROOM:
             raise DataError(
-                f"No room left while {doing} at {where}: {error.strerror}. Free some space there, or set "
+                f"No room left while {doing} at {where}: {error.strerror}. Free some space there, "
+                "or set "
                 "SEQRL_HOME to a folder on a larger disk; nothing that was complete before is lost."
             ) from error
         if error.errno in _NO_RIGHT:
             raise DataError(
-                f"No permission while {doing} at {where}: {error.strerror}. Change its permissions, or "
+                f"No permission while {doing} at {where}: {error.strerror}. Change its "
+                "permissions, or "
                 "set SEQRL_HOME to a folder that you may write."
             ) from error
         if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}:

@@ -1,4 +1,5 @@
-"""How long work tells how far it is. The library only calls; who shows it, and how, is decided above."""
+"""How long work tells how far it is. The library only calls; who shows it, and how, is decided
+above."""
 
 from typing import Protocol
 

@@ -1,8 +1,10 @@
-"""The embedded sets: `seqrl/<body>-<quality>-v1`, played by shipped policies, complete with no network.
+"""The embedded sets: `seqrl/<body>-<quality>-v1`, played by shipped policies, complete with no
+network.
 
-They are not D4RL: the policies were trained for this package (see `seqrl behaviours train`), and the
-environments are today's. They are collected as D4RL collected: actions sampled from a SAC policy, one million
-steps, cut at the end; `medium-snapshots` stands in for medium-replay, without being a replay.
+They are not D4RL: the policies were trained for this package (see `seqrl behaviours train`), and
+the environments are today's. They are collected as D4RL collected: actions sampled from a SAC
+policy, one million steps, cut at the end; `medium-snapshots` stands in for medium-replay, without
+being a replay.
 """
 
 import hashlib
@@ -29,14 +31,16 @@ STEPS = 1_000_000
 """Of every set but the snapshots, as in D4RL."""
 
 MEDIUM = {"halfcheetah": 180_000, "hopper": 330_000, "walker2d": 290_000}
-"""Training steps of each medium policy: of the actors kept every 10,000 steps, the one whose measured return
+"""Training steps of each medium policy: of the actors kept every 10,000 steps, the one whose
+measured return
 is nearest to the official medium set's, mean before spread."""
 
 REPLAY_STEPS = {"halfcheetah": 202_000, "hopper": 402_000, "walker2d": 302_000}
 """Length of the official medium-replay sets, taken for the snapshots."""
 
 SNAPSHOTS = 10
-"""Actors in a snapshots set, evenly spaced up to the medium one; an equal share of random actions first."""
+"""Actors in a snapshots set, evenly spaced up to the medium one; an equal share of random actions
+first."""
 
 QUALITIES = ("random", "medium", "medium-snapshots")
 
@@ -67,8 +71,11 @@ class Embedded:
 
 
 def snapshot_steps(body: str) -> list[int]:
-    """Return the training steps of a body's snapshots, on the grid of 10,000 on which actors were kept."""
-    return [int(MEDIUM[body] * i / SNAPSHOTS / 10_000 + 0.5) * 10_000 for i in range(1, SNAPSHOTS + 1)]
+    """Return the training steps of a body's snapshots, on the grid of 10,000 on which actors were
+    kept."""
+    return [
+        int(MEDIUM[body] * i / SNAPSHOTS / 10_000 + 0.5) * 10_000 for i in range(1, SNAPSHOTS + 1)
+    ]
 
 
 def _actor(body: str, steps: int) -> str:
@@ -130,9 +137,7 @@ def simulator_version() -> str:
     return f"mujoco {version('mujoco')}"
 
 
-def build(
-    name: str, *, processes: int | None = None, progress: Progress = silent
-) -> Prepared:
+def build(name: str, *, processes: int | None = None, progress: Progress = silent) -> Prepared:
     """Return the prepared embedded set, playing it first if need be."""
     chosen = embedded(name)
     if processes is not None and processes < 1:
@@ -140,7 +145,8 @@ def build(
     workers = processes or len(os.sched_getaffinity(0))
     ready = look_up(name)
     if ready and ready.name != name and ready.provenance["versions"] != _versions():
-        # Made by another simulator and therefore local: the one installed now may give the real one.
+        # Made by another simulator and therefore local: the one installed now may give
+        # the real one.
         with told_plainly(entry_folder(name), "removing"):
             (entry_folder(name) / "episodes.json").unlink()
     return prepare(_origin(chosen, workers), progress)
@@ -208,7 +214,10 @@ def why_local(known: Prepared) -> str:
     """Say why a build did not get the real name; empty if it did."""
     if "+local." not in known.name:
         return ""
-    name, made_with = known.name.partition("+")[0], f"mujoco {known.provenance['versions']['mujoco']}"
+    name, made_with = (
+        known.name.partition("+")[0],
+        f"mujoco {known.provenance['versions']['mujoco']}",
+    )
     versions: Mapping[str, Any] = golden()
     if made_with not in versions:
         return (
@@ -216,7 +225,8 @@ def why_local(known: Prepared) -> str:
             f"{', '.join(versions) or 'no version'} only"
         )
     return (
-        f"its content differs from that of {name} although it was played with {made_with} too: another "
+        f"its content differs from that of {name} although it was played with {made_with} too: "
+        "another "
         "processor architecture, or other versions of gymnasium and numpy "
         f"({known.provenance['versions']})"
     )

@@ -1,8 +1,9 @@
 """Prepared episodes: columns written once as .npy, then memory-mapped by whoever needs them.
 
-One entry is a folder under `$SEQRL_HOME/data/<full name>`: `episodes.json` points to a folder of columns.
-It is replaced in one go after everything else is on disk, so a reader sees a whole data set or none, and a
-kill leaves the one before. A file lock lets one process prepare while the others wait.
+One entry is a folder under `$SEQRL_HOME/data/<full name>`: `episodes.json` points to a folder of
+columns. It is replaced in one go after everything else is on disk, so a reader sees a whole data
+set or none, and a kill leaves the one before. A file lock lets one process prepare while the others
+wait.
 
 Knows nothing of where episodes come from: an `Origin` brings its own reader.
 """
@@ -36,7 +37,8 @@ _log = logging.getLogger(__name__)
 
 
 def home() -> Path:
-    """Return the folder of everything that seqrl keeps: `$SEQRL_HOME`, else the platform's cache folder."""
+    """Return the folder of everything that seqrl keeps: `$SEQRL_HOME`, else the platform's cache
+    folder."""
     return Path(os.environ.get("SEQRL_HOME") or user_cache_path("seqrl")).expanduser().absolute()
 
 
@@ -77,7 +79,8 @@ class Prepared:
     digests: dict[str, str]
     """Of the finished episodes."""
     tail_digests: dict[str, str]
-    """Of the finished episodes and the cut-off one without its last transition; empty if there is none."""
+    """Of the finished episodes and the cut-off one without its last transition; empty if there is
+    none."""
     episodes: int
     steps: int
     cut_off_steps: int
@@ -88,7 +91,7 @@ class Prepared:
 
 
 def entry_folder(name: str) -> Path:
-    """Return the folder of a data set. What follows a + in its name says which content lies there."""
+    """Return the folder of a data set; what follows a + in its name says which content is there."""
     parts = name.partition("+")[0].split("/")
     if not all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", part) for part in parts):
         raise DataError(
@@ -114,7 +117,8 @@ def look_up(name: str) -> Prepared | None:
         return Prepared(task=known_task, **known)
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{index} is damaged ({error}). Remove the prepared copy with `seqrl data remove {name}` "
+            f"{index} is damaged ({error}). Remove the prepared copy with `seqrl data remove "
+            f"{name}` "
             "and prepare it again."
         ) from error
 
@@ -129,7 +133,8 @@ def everything() -> list[Prepared]:
 def open_prepared(known: Prepared, *, tail: bool = False) -> Episodes:
     """Map the columns of a prepared data set; with `tail`, the cut-off last episode too.
 
-    The cut-off episode comes without its last transition, as the Trajectory Transformer's authors keep it.
+    The cut-off episode comes without its last transition, as the Trajectory Transformer's authors
+    keep it.
     """
     folder = entry_folder(known.name) / known.folder
     try:
@@ -186,6 +191,12 @@ def _if_current(name: str, stamp: Mapping[str, Any]) -> Prepared | None:
     except DataError as error:
         _log.warning("%s It is being prepared again now.", error)
     return None
+
+
+def size_of(known: Prepared) -> int:
+    """Count the bytes of a prepared data set."""
+    folder = entry_folder(known.name) / known.folder
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def remove(name: str) -> int:
@@ -250,8 +261,10 @@ def _check_room(origin: Origin, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < origin.bytes_needed:
         raise DataError(
-            f"No room left: {origin.task.name} needs about {origin.bytes_needed / 1e6:,.0f} MB, and "
-            f"{folder} has {free / 1e6:,.0f} MB free. Free some space, or set SEQRL_HOME to a folder "
+            f"No room left: {origin.task.name} needs about {origin.bytes_needed / 1e6:,.0f} MB, "
+            "and "
+            f"{folder} has {free / 1e6:,.0f} MB free. Free some space, or set SEQRL_HOME to a "
+            "folder "
             "on a larger disk."
         )
 
@@ -297,7 +310,11 @@ def _finish(origin: Origin, fresh: Path, writer: ColumnWriter, stamp: dict[str, 
 def verify(known: Prepared) -> list[str]:
     """Hash every column again; the names of those that are not what was prepared."""
     episodes = open_prepared(known)
-    return [name for name, column in episodes.columns.items() if digest_of(column) != known.digests[name]]
+    return [
+        name
+        for name, column in episodes.columns.items()
+        if digest_of(column) != known.digests[name]
+    ]
 
 
 def replace_file(target: Path, text: str) -> None:

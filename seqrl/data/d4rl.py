@@ -1,4 +1,5 @@
-"""The official D4RL files: found on this machine or downloaded, checked against what is published of them."""
+"""The official D4RL files: found on this machine or downloaded, checked against what is published
+of them."""
 
 import os
 from pathlib import Path
@@ -31,7 +32,8 @@ def find_file(entry: Entry, data_dir: Path | None = None) -> Path | None:
 
 
 def download(entry: Entry, progress: Progress = silent, mirror: str | None = None) -> Path:
-    """Fetch the official file; `mirror` replaces the known places (its own folder of the same files)."""
+    """Fetch the official file; `mirror` replaces the known places (its own folder of the same
+    files)."""
     name = entry.file.rpartition("/")[2]
     urls = [f"{mirror.rstrip('/')}/{name}"] if mirror else entry.urls
     file = fetch(urls, home() / "files" / name, progress=progress)
@@ -62,8 +64,10 @@ def _accepted(entry: Entry, file: Path, prepared: Prepared) -> str:
     """Refuse a file whose content is not that of the set whose name it bears."""
     if entry.facts and (wrong := differences(entry.facts, prepared)):
         raise DataError(
-            f"{file} is not the official {entry.task.name}: {'; '.join(wrong)}. If it is data of your "
-            f"own, import it under another name: `seqrl data import {file} --name NAME --environment "
+            f"{file} is not the official {entry.task.name}: {'; '.join(wrong)}. If it is data of "
+            "your "
+            f"own, import it under another name: `seqrl data import {file} --name NAME "
+            "--environment "
             f"{entry.task.environment}`; else delete it and fetch it again."
         )
     return entry.task.name
@@ -72,7 +76,8 @@ def _accepted(entry: Entry, file: Path, prepared: Prepared) -> str:
 def differences(facts: Facts, prepared: Prepared) -> list[str]:
     """Compare prepared content with published facts; a line for each that differs."""
     returns = open_prepared(prepared).returns
-    # Published with one decimal, so half of the last digit is all they may be off, and a float32 sum.
+    # Published with one decimal, so half of the last digit is all they may be off, and a
+    # float32 sum.
     found = {
         "episodes": (prepared.episodes, facts.episodes, 0.0),
         "steps": (prepared.steps, facts.steps, 0.0),

@@ -1,4 +1,5 @@
-"""Fetching one file over HTTP: mirrors in order, resumed where it broke off, never half under its name.
+"""Fetching one file over HTTP: mirrors in order, resumed where it broke off, never half under its
+name.
 
 Knows nothing of what is in the file.
 """
@@ -64,8 +65,8 @@ def fetch(
     raise DataError(
         f"{target.name} could not be downloaded. "
         + "; ".join(failures)
-        + f". What was received is kept and continued by the next try. Or get the file another way and put "
-        f"it into {target.parent}, ~/.d4rl/datasets, $D4RL_DATASET_DIR or --data-dir."
+        + ". What was received is kept and continued by the next try. Or get the file another way "
+        f"and put it into {target.parent}, ~/.d4rl/datasets, $D4RL_DATASET_DIR or --data-dir."
     )
 
 
@@ -84,7 +85,9 @@ def _attempt(url: str, target: Path, progress: Progress, stall_seconds: float) -
     part = target.with_name(f"{target.name}.part")
     about = target.with_name(f"{target.name}.part.json")
     have, validator = _resumable(url, part, about)
-    request = urllib.request.Request(url, headers={"User-Agent": "seqrl", "Accept-Encoding": "identity"})
+    request = urllib.request.Request(
+        url, headers={"User-Agent": "seqrl", "Accept-Encoding": "identity"}
+    )
     if have:
         request.add_header("Range", f"bytes={have}-")
         request.add_header("If-Range", validator)
@@ -106,7 +109,8 @@ def _attempt(url: str, target: Path, progress: Progress, stall_seconds: float) -
         if error.code != 416:
             said = (str(error.msg).splitlines() or [""])[0]
             raise _Broken(f"HTTP {error.code} {said}", final=error.code < 500) from error
-        # Nothing follows what we have: it is whole (killed before the renaming), or longer than theirs.
+        # Nothing follows what we have: it is whole (killed before the renaming), or
+        # longer than theirs.
         if error.headers.get("Content-Range") != f"bytes */{have}":
             part.unlink(missing_ok=True)
             raise _Broken("what was kept of an earlier try does not fit the file") from error

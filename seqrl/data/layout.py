@@ -1,7 +1,8 @@
 """D4RL's file layout: reading and writing it, as .hdf5 or .npz. Knows no catalogue and no cache.
 
-The layout: one entry a step under `observations`, `actions`, `rewards`, `terminals`, and if possible
-`timeouts`, `next_observations`, `infos/qpos`, `infos/qvel`, `infos/action_log_probs`. Nothing is unpickled.
+The layout: one entry a step under `observations`, `actions`, `rewards`, `terminals`, and if
+possible `timeouts`, `next_observations`, `infos/qpos`, `infos/qvel`, `infos/action_log_probs`.
+Nothing is unpickled.
 
 Letters: N steps in all.
 """
@@ -66,7 +67,8 @@ def _hdf5(file: Path) -> AbstractContextManager[_Columns]:
         return cast(AbstractContextManager[_Columns], h5py.File(file, "r"))
     except OSError as error:
         raise DataError(
-            f"{file} cannot be read as HDF5 ({error}). It is probably incomplete: delete it and fetch "
+            f"{file} cannot be read as HDF5 ({error}). It is probably incomplete: delete it and "
+            "fetch "
             "or copy it again."
         ) from error
 
@@ -76,7 +78,8 @@ def _npz(file: Path) -> AbstractContextManager[_Columns]:
         return cast(AbstractContextManager[_Columns], np.load(file, allow_pickle=False))
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{file} cannot be read as .npz ({error}). It is probably incomplete: delete it and copy "
+            f"{file} cannot be read as .npz ({error}). It is probably incomplete: delete it and "
+            "copy "
             "it again."
         ) from error
 
@@ -104,7 +107,8 @@ def read_layout(
             if isinstance(error, DataError) or (isinstance(error, OSError) and error.errno):
                 raise
             raise DataError(
-                f"{file} breaks off or is damaged while being read ({error}). Delete it and fetch or "
+                f"{file} breaks off or is damaged while being read ({error}). Delete it and fetch "
+                "or "
                 "copy it again."
             ) from error
 
@@ -118,7 +122,9 @@ def _pieces(
             f"{file} has no {' and no '.join(f'`{key}`' for key in missing)}. D4RL's layout needs "
             f"{', '.join(f'`{key}`' for key in needed)}, one entry a step."
         )
-    if objects := [key for key in needed if getattr(found[key], "dtype", None) == object]:
+    if objects := [
+        key for key in needed if getattr(found[key], "dtype", np.dtype(float)).kind == "O"
+    ]:
         raise DataError(f"{file}: `{objects[0]}` holds Python objects, which are never read.")
     keys = {ours: key for ours, key in LAYOUT.items() if key in found}
     with_states = QPOS in found and QVEL in found
@@ -158,9 +164,13 @@ def _one_dimension(file: Path, key: str, column: Array) -> Array:
 
 
 def _equal_lengths(file: Path, columns: Mapping[str, Any]) -> int:
-    shapes = {name: getattr(column, "shape", ()) for name, column in columns.items()}
+    shapes: dict[str, tuple[int, ...]] = {
+        name: getattr(column, "shape", ()) for name, column in columns.items()
+    }
     if scalars := [name for name, shape in shapes.items() if not shape]:
-        raise DataError(f"{file}: `{scalars[0]}` is a single value or a group; expected is one entry a step.")
+        raise DataError(
+            f"{file}: `{scalars[0]}` is a single value or a group; expected is one entry a step."
+        )
     lengths = {name: shape[0] for name, shape in shapes.items()}
     if len(set(lengths.values())) > 1:
         said = ", ".join(f"`{name}` {length:,}" for name, length in lengths.items())
@@ -186,7 +196,8 @@ def timeouts_by_horizon(terminated: Array, horizon: int) -> Array:
     for end in [*np.flatnonzero(terminated), len(terminated) - 1]:
         timed_out[start + horizon - 1 : end + 1 : horizon] = True
         start = end + 1
-    return timed_out & ~terminated.astype(bool)
+    unfinished: Array = timed_out & ~terminated.astype(bool)
+    return unfinished
 
 
 def sha256_of(file: Path) -> str:
@@ -202,8 +213,11 @@ def stamp_of(file: Path) -> dict[str, Any]:
     return {"file": str(file.absolute()), "size": about.st_size, "changed": about.st_mtime_ns}
 
 
-def write_layout(episodes: Episodes, file: Path, *, states: bool, progress: Progress = silent) -> None:
-    """Write episodes as .hdf5 or .npz in D4RL's layout; with `states`, positions and velocities too."""
+def write_layout(
+    episodes: Episodes, file: Path, *, states: bool, progress: Progress = silent
+) -> None:
+    """Write episodes as .hdf5 or .npz in D4RL's layout; with `states`, positions and velocities
+    too."""
     if file.suffix not in (".hdf5", ".npz"):
         raise DataError(f"{file}: the name of the file must end in .hdf5 or .npz.")
     columns = {LAYOUT[ours]: episodes.columns[ours] for ours in LAYOUT if ours in episodes.columns}

@@ -1,6 +1,7 @@
 """A user's own data: a file in D4RL's layout, or a Python function that gives episodes.
 
-The name `file/<name>+<first digits of the fingerprint>` denotes one content wherever it is imported.
+The name `file/<name>+<first digits of the fingerprint>` denotes one content wherever it is
+imported.
 """
 
 import importlib
@@ -36,8 +37,8 @@ def file_origin(file: Path, task: Task) -> Origin:
 def function_origin(source: str, task: Task) -> Origin:
     """Describe episodes that `module:function` returns: an iterable of mappings, one an episode.
 
-    Each has `observations` [T, o], `actions` [T, a], `rewards` [T] and `terminated` (true or false), and may
-    have `timed_out`, `next_observations` and `log_probabilities`.
+    Each has `observations` [T, o], `actions` [T, a], `rewards` [T] and `terminated` (true or
+    false), and may have `timed_out`, `next_observations` and `log_probabilities`.
     """
     module, _, name = source.partition(":")
     try:

@@ -1,10 +1,10 @@
 """Does the installed simulator reproduce this data? One step at a time, from the data's own states.
 
-For a sample of steps: put the simulator where the data was, apply the recorded action, compare what it shows
-and rewards with what is recorded. A recorded state is never exact, so beside the error stands the floor: the
-error that the same recording would show if the data came from this very simulator. It is measured, not
-assumed: step twice in the simulator, once from its exact state and once from that state as it would have
-been recorded.
+For a sample of steps: put the simulator where the data was, apply the recorded action, compare what
+it shows and rewards with what is recorded. A recorded state is never exact, so beside the error
+stands the floor: the error that the same recording would show if the data came from this very
+simulator. It is measured, not assumed: step twice in the simulator, once from its exact state and
+once from that state as it would have been recorded.
 
 Letters: K sampled steps, o observation width.
 """
@@ -26,7 +26,8 @@ SAMPLE = 4_000
 """Steps looked at unless told otherwise."""
 
 ROOM = 10.0
-"""Errors up to this many times the floor are the floor's: other processors and compilers add a few bits."""
+"""Errors up to this many times the floor are the floor's: other processors and compilers add a few
+bits."""
 
 CLIP = 10.0
 """Hopper and Walker2d show velocities only within these bounds."""
@@ -65,7 +66,9 @@ class Errors:
     def of(cls, errors: NDArray[np.float64]) -> "Errors":
         """Summarise one error a step."""
         return cls(
-            float(np.median(errors)), float(np.quantile(errors, 0.99)), float(errors.max(initial=0.0))
+            float(np.median(errors)),
+            float(np.quantile(errors, 0.99)),
+            float(errors.max(initial=0.0)),
         )
 
     def within(self, floor: "Errors") -> bool:
@@ -105,15 +108,21 @@ class Verdict:
             exact = self.observation.worst == 0.0 and self.reward.worst == 0.0
             how = "to the last stored bit" if exact else "as closely as its storage allows"
             return (
-                f"The installed simulator reproduces this data {how}: as far as physics goes, scores in "
-                f"{environment} on this machine can be compared with others measured where the data came from."
+                f"The installed simulator reproduces this data {how}: as far as physics goes, "
+                "scores in "
+                f"{environment} on this machine can be compared with others measured where the "
+                "data came from."
             )
         share = self.observation.median / self.typical_change if self.typical_change else np.inf
         return (
-            f"FOREIGN: this data was not made by {environment} in the installed simulator. A typical "
-            f"one-step error is {self.observation.median:.2g}, {share:.2%} of what an observation typically "
-            f"changes in a step, where storage alone would cause {self.observation_floor.median:.2g}. Scores "
-            "measured here are scores in another environment than the data's: say so where they are compared."
+            f"FOREIGN: this data was not made by {environment} in the installed simulator. A "
+            "typical "
+            f"one-step error is {self.observation.median:.2g}, {share:.2%} of what an observation "
+            "typically "
+            "changes in a step, where storage alone would cause "
+            f"{self.observation_floor.median:.2g}. Scores "
+            "measured here are scores in another environment than the data's: say so where they "
+            "are compared."
         )
 
 
@@ -127,7 +136,8 @@ class _Restorer:
     usable: Callable[[int], bool]
     """Whether that state can be told from what is recorded."""
     forget: Callable[[], bool]
-    """Keep of the simulator's present state only what a recording keeps; false if that is not usable."""
+    """Keep of the simulator's present state only what a recording keeps; false if that is not
+    usable."""
 
 
 def check(
@@ -151,12 +161,17 @@ def check(
         progress(f"checking against {task.environment}", done + 1, len(chosen), "steps")
     if not rows:
         raise DataError(
-            f"{episodes.name}: none of {len(chosen):,} sampled steps could be restored, because every one "
+            f"{episodes.name}: none of {len(chosen):,} sampled steps could be restored, because "
+            "every one "
             f"has a velocity clipped at {CLIP:g}. Only data with simulator states can be checked."
         )
     errors = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    # No floor is below one unit in the last place of what is stored.
-    last_place = float(np.spacing(np.abs(episodes.observations[chosen]).max()))
+
+    def floor(name: str, stored: Array) -> Errors:
+        """No floor is below one unit in the last place of what is stored."""
+        last_place = float(np.spacing(np.abs(stored).max()))
+        return Errors.of(np.maximum(errors[name], last_place))
+
     return Verdict(
         restored_from=restorer.kind,
         checked=len(rows),
@@ -164,8 +179,8 @@ def check(
         observation=Errors.of(errors["observation"]),
         reward=Errors.of(errors["reward"]),
         state=Errors.of(errors["state"]) if "state" in errors else None,
-        observation_floor=Errors.of(np.maximum(errors["observation_floor"], last_place)),
-        reward_floor=Errors.of(np.maximum(errors["reward_floor"], last_place)),
+        observation_floor=floor("observation_floor", episodes.observations[chosen]),
+        reward_floor=floor("reward_floor", episodes.rewards[chosen]),
         typical_change=float(np.median(errors["change"])),
         notes=tuple(notes),
     )
@@ -177,7 +192,9 @@ def _one_step(
     """Compare one recorded step; then measure on the next one what recording a state costs."""
     actions, width = episodes.actions, episodes.observations.shape[1]
     next_observation = episodes.columns.get("next_observations")
-    recorded = episodes.observations[step + 1] if next_observation is None else next_observation[step]
+    recorded = (
+        episodes.observations[step + 1] if next_observation is None else next_observation[step]
+    )
 
     restorer.restore(step)
     shown, reward = _as_stored(*simulator.step(actions[step]), width)
@@ -212,7 +229,7 @@ def _restorer(
     episodes: Episodes, task: Task, simulator: Simulator, chosen: NDArray[np.int64]
 ) -> tuple[_Restorer, list[str]]:
     """Take the most exact way that the data allows."""
-    parts, notes = dict(episodes.state_parts), []
+    parts, notes = dict(episodes.state_parts), list[str]()
     states = episodes.columns.get("states")
     if states is not None and parts == simulator.parts:
         return _from_full_states(states, simulator), notes
@@ -221,7 +238,8 @@ def _restorer(
         if _shows_what_is_recorded(episodes, simulator, restorer, chosen):
             return restorer, notes
         notes.append(
-            "the recorded positions and velocities do not belong to the recorded observations, so states "
+            "the recorded positions and velocities do not belong to the recorded observations, so "
+            "states "
             "were rebuilt from the observations"
         )
     elif states is not None:
@@ -263,7 +281,8 @@ def _from_observations(episodes: Episodes, task: Task, simulator: Simulator) -> 
     name = task.environment.rpartition(":")[2].partition("-")[0]
     if name not in BODIES:
         raise DataError(
-            f"{episodes.name} holds no simulator states that fit, and how to rebuild a state from an "
+            f"{episodes.name} holds no simulator states that fit, and how to rebuild a state from "
+            "an "
             f"observation is known for {', '.join(BODIES)} only, not for {task.environment}."
         )
     body = BODIES[name]
@@ -295,7 +314,8 @@ def _from_observations(episodes: Episodes, task: Task, simulator: Simulator) -> 
 def _shows_what_is_recorded(
     episodes: Episodes, simulator: Simulator, restorer: _Restorer, chosen: NDArray[np.int64]
 ) -> bool:
-    """Some files record positions of another step than the observation's: look before trusting them."""
+    """Some files record positions of another step than the observation's: look before trusting
+    them."""
     width, off = episodes.observations.shape[1], []
     for step in map(int, chosen[:100]):
         restorer.restore(step)

@@ -1,9 +1,9 @@
 """Behaviour policies: SAC actors as plain arrays, evaluated to the same bits on every machine.
 
-A matrix product of a numerical library adds in an order that depends on the processor. Here sums are added
-one term after the other, each operation rounded on its own, in float64; and the action is rounded to a
-multiple of 2^-16, which float32 holds exactly, so that a last-bit difference in tanh or exp does not reach
-the simulator.
+A matrix product of a numerical library adds in an order that depends on the processor. Here sums
+are added one term after the other, each operation rounded on its own, in float64; and the action is
+rounded to a multiple of 2^-16, which float32 holds exactly, so that a last-bit difference in tanh
+or exp does not reach the simulator.
 
 Letters: L rows, h layer width, a action width.
 """

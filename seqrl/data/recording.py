@@ -1,7 +1,9 @@
-"""Recording: behaviour policies play episodes in parallel processes, each episode from its own seed.
+"""Recording: behaviour policies play episodes in parallel processes, each episode from its own
+seed.
 
-The work is cut into shards of episodes. A finished shard is a file in the scratch folder, so a killed build
-goes on where it was. What is recorded depends on nothing but the set, the policies and the simulator.
+The work is cut into shards of episodes. A finished shard is a file in the scratch folder, so a
+killed build goes on where it was. What is recorded depends on nothing but the set, the policies and
+the simulator.
 """
 
 import hashlib
@@ -52,17 +54,27 @@ class Share:
 
     def load(self) -> Policy:
         """Return the policy itself."""
-        return ActorPolicy.load(FOLDER / f"{self.policy}.safetensors") if self.policy else UniformPolicy()
+        return (
+            ActorPolicy.load(FOLDER / f"{self.policy}.safetensors")
+            if self.policy
+            else UniformPolicy()
+        )
 
 
-def play(task: Task, policy: Policy, set_name: str, seeds: range, counter: Any = None) -> dict[str, Array]:
+def play(
+    task: Task, policy: Policy, set_name: str, seeds: range, counter: Any = None
+) -> dict[str, Array]:
     """Play one episode from each seed; all columns, in the order of the seeds."""
     rows = min(ROWS, len(seeds))
     environments = Environments(task, rows)
     simulators = environments.simulators(range(rows))
     buffers = _buffers(rows, task, simulators[0].width)
     noise = np.empty((rows, task.horizon, task.action_width))
-    seed_of, steps, seen = np.zeros(rows, int), np.zeros(rows, int), buffers["observations"][:, 0].copy()
+    seed_of, steps, seen = (
+        np.zeros(rows, int),
+        np.zeros(rows, int),
+        buffers["observations"][:, 0].copy(),
+    )
     finished: dict[int, dict[str, Array]] = {}
     waiting = iter(seeds)
     set_key = int.from_bytes(hashlib.sha256(set_name.encode()).digest()[:8], "big")
@@ -188,8 +200,10 @@ class Recording:
                     progress(doing, min(before + counter.value, self.total), self.total, "steps")
             except BrokenProcessPool as error:
                 raise DataError(
-                    f"A process that was {doing} died (killed, or out of memory?). Run the same command "
-                    "again: what is finished is kept. Fewer processes need less memory: --processes 1."
+                    f"A process that was {doing} died (killed, or out of memory?). Run the same "
+                    "command "
+                    "again: what is finished is kept. Fewer processes need less memory: "
+                    "--processes 1."
                 ) from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -199,7 +213,8 @@ class Recording:
         progress(doing, self.total, self.total, "steps")
 
     def _next(self, under_way: dict[Future[int], _Work]) -> _Work | None:
-        """Return the first shard that is still needed, judging those under way by the lengths so far."""
+        """Return the first shard that is still needed, judging those under way by the lengths so
+        far."""
         for place, share in enumerate(self.shares):
             lengths = self._lengths[place]
             flying = {work.number for work in under_way.values() if work.place == place}
@@ -217,7 +232,8 @@ class Recording:
         return self.scratch / f"share-{place:02d}.shard-{number:05d}.npz"
 
     def pieces(self) -> Iterator[dict[str, Array]]:
-        """Give the set: of each share the first whole episodes that fill it, cut at the set's length."""
+        """Give the set: of each share the first whole episodes that fill it, cut at the set's
+        length."""
         written, wanted = 0, 0
         for place, share in enumerate(self.shares):
             wanted += share.steps
@@ -227,11 +243,12 @@ class Recording:
                 with np.load(self._file(place, number), allow_pickle=False) as shard:
                     piece = {name: shard[name] for name in shard.files}
                 ends = np.flatnonzero(piece["terminated"] | piece["timed_out"]) + 1
-                # The episode that fills the share is its last; the set's own last is cut, as D4RL cuts.
-                enough = ends[min(np.searchsorted(ends, wanted - written), len(ends) - 1)]
+                # The episode that fills the share is its last; the set's own last
+                # is cut, as D4RL cuts.
+                enough = int(ends[min(int(np.searchsorted(ends, wanted - written)), len(ends) - 1)])
                 if place == len(self.shares) - 1:
                     enough = min(enough, wanted - written)
-                written += int(enough)
+                written += enough
                 yield {name: column[:enough] for name, column in piece.items()}
 
 

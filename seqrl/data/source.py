@@ -1,180 +1,37 @@
-"""From a name to episodes: which data a full or short name means on this machine, and why.
+"""From a name to episodes: every source, behind one function. And what the command line does with
+names."""
 
-A name is `family/set`, and may go on with `@v5` (another environment version) and with `+tail` or `+delayed`
-(a view of the episodes). A short name, `hopper-medium`, means the official file if it is here, else the
-official file if it can be downloaded, else the embedded set; which one it became is said aloud.
-"""
-
-import difflib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-from seqrl.data import behaviours, d4rl
-from seqrl.data.cache import Prepared, everything, look_up, open_prepared, prepare
+from seqrl.data import behaviours, d4rl, own
+from seqrl.data.cache import Prepared, entry_folder, everything, look_up, open_prepared, prepare
+from seqrl.data.layout import write_layout
+from seqrl.data.names import (
+    EMBEDDED,
+    OFFICIAL,
+    Choice,
+    Family,
+    Name,
+    choose,
+    entry_in,
+    full_name,
+    official_entry,
+)
 from seqrl.episodes import Episodes
 from seqrl.errors import DataError, SeqrlError, UnknownName
 from seqrl.progress import Progress, silent
 from seqrl.tasks.d4rl import ENTRIES
-from seqrl.tasks.task import Task
-
-Family = Literal["d4rl", "minari", "seqrl", "file"]
-FAMILIES: tuple[Family, ...] = ("d4rl", "minari", "seqrl", "file")
-
-VIEWS = {
-    "tail": "with the cut-off last episode, without its last transition",
-    "delayed": "all reward at the end of its episode",
-}
-"""What may follow a name after a +, in this order."""
+from seqrl.tasks.environment import task_in
+from seqrl.tasks.task import Reference, Task
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Name:
-    """A name taken apart."""
-
-    entry: str
-    """Family and set, or a short name."""
-    content: str = ""
-    """After a +: which content is meant, where the set alone does not say (`local.1a2b3c4d`)."""
-    views: tuple[str, ...] = ()
-    environment: str = ""
-    """After an @: another environment version than the task's own."""
-
-    @property
-    def family(self) -> str:
-        """Before the first slash; empty for a short name."""
-        return self.entry.partition("/")[0] if "/" in self.entry else ""
-
-    @classmethod
-    def parse(cls, text: str) -> "Name":
-        """Take a name apart."""
-        whole, _, environment = text.partition("@")
-        entry, *suffixes = whole.split("+")
-        views = tuple(view for view in VIEWS if view in suffixes)
-        content = [suffix for suffix in suffixes if suffix not in VIEWS]
-        if not entry or len(content) > 1 or len(views) + len(content) != len(suffixes):
-            raise UnknownName(f"{text!r} is no data name. After a +, one can write {_views()}.")
-        name = cls(entry, content[0] if content else "", views, environment)
-        if name.family and name.family not in FAMILIES:
-            raise UnknownName(
-                f"{text!r} begins with {name.family!r}; data names begin with "
-                f"{', '.join(f'{family}/' for family in FAMILIES)}."
-            )
-        return name
-
-
-def _views() -> str:
-    return " or ".join(f"{view} ({meaning})" for view, meaning in VIEWS.items())
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which data a name came to mean."""
-
-    name: Name
-    """With a full entry."""
-    reason: str
-    fallback: bool = False
-    """The official data was looked for and is not to be had."""
-
-
-# ---- short names ---------------------------------------------------------------------------------
-
-
-def _short(full: str) -> str:
-    """`d4rl/hopper-medium-v2` -> `hopper-medium`."""
-    return full.partition("/")[2].rpartition("-v")[0]
-
-
-OFFICIAL = {_short(name): name for name in reversed(ENTRIES)}
-"""Short name -> official set, the first listed where there are several versions."""
-
-EMBEDDED = {_short(name): name for name in behaviours.SETS}
-
-
-def full_name(short: str, family: Family) -> str:
-    """Return the full name that a short name has in one family."""
-    tables = {"d4rl": OFFICIAL, "seqrl": EMBEDDED}
-    if family in tables:
-        candidates = tables[family]
-        versioned = {name.partition("/")[2]: name for name in candidates.values()}
-        versioned |= {n.partition("/")[2]: n for n in ENTRIES} if family == "d4rl" else {}
-        if short in candidates or short in versioned:
-            return candidates.get(short) or versioned[short]
-        behaviours_name = f"seqrl/{short}-v1"
-        if family == "seqrl" and short in OFFICIAL:
-            behaviours.embedded(behaviours_name)  # says why it is not shipped
-    elif family == "minari":
-        body, _, quality = short.partition("-")
-        return f"minari/mujoco/{body}/{quality}-v0"
-    else:
-        return f"{family}/{short}"
-    raise UnknownName(_unknown(short, list(tables[family])))
-
-
-def _unknown(short: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(short, sorted(set(known)), 3, 0.5)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return f"There is no task named {short!r}.{hint} `seqrl tasks` lists all."
-
-
-def choose(
-    text: str,
-    *,
-    family: Family | None = None,
-    data_dir: Path | None = None,
-    reachable: Callable[[str], str] | None = None,
-) -> Choice:
-    """Decide which data `text` means. `reachable(url)` says why a host does not answer, empty if it does.
-
-    Without `reachable`, only what is on this machine counts: nothing is downloaded.
-    """
-    name = Name.parse(text)
-    if name.family:
-        if family and family != name.family:
-            raise SeqrlError(f"{text} names {name.family} data, but --data {family} asks for others.")
-        return Choice(name, "named in full")
-    if family:
-        return Choice(replace(name, entry=full_name(name.entry, family)), f"--data {family}")
-    entry = name.entry
-    if entry in EMBEDDED.values() or any(entry == n.partition("/")[2] for n in EMBEDDED.values()):
-        return Choice(replace(name, entry=full_name(entry, "seqrl")), "only the embedded set has this version")
-    try:
-        official = full_name(entry, "d4rl")
-    except UnknownName:
-        if entry in EMBEDDED:
-            return Choice(replace(name, entry=EMBEDDED[entry]), "an embedded set only")
-        raise UnknownName(_unknown(entry, [*OFFICIAL, *EMBEDDED])) from None
-    if look_up(official) or d4rl.find_file(ENTRIES[official], data_dir):
-        return Choice(replace(name, entry=official), "the official data is on this machine")
-    missing = "the official file is not on this machine"
-    if reachable is not None:
-        refusals = [f"{url}: {why}" for url in ENTRIES[official].urls if (why := reachable(url))]
-        if len(refusals) < len(ENTRIES[official].urls):
-            return Choice(replace(name, entry=official), "the official file can be downloaded")
-        missing += " and its hosts do not answer (" + "; ".join(refusals) + ")"
-    if entry in EMBEDDED:  # a name with a version, hopper-medium-v2, means the official set alone
-        return Choice(replace(name, entry=EMBEDDED[entry]), missing, fallback=True)
-    raise DataError(
-        f"{official}: {missing}, and there is no embedded set {entry}. Fetch it where there is a "
-        f"network (`seqrl data fetch {official}`), or put the file into ~/.d4rl/datasets."
-        + (f" Nearest embedded set: {', '.join(near)}." if (near := _embedded_like(official)) else "")
-    )
-
-
-def _embedded_like(official: str) -> list[str]:
-    return [chosen.short for chosen in behaviours.SETS.values() if chosen.official == official]
-
-
-# ---- names to tasks and episodes -----------------------------------------------------------------
-
-
 def task_named(text: str) -> Task:
-    """Return the task of a name, whether its data is here or not; a short name means the official one.
+    """Return the task of a name, whether its data is here or not; a short name means the official
+    one.
 
     Imported and Minari data bring their task with them, so they must be prepared here.
     """
@@ -218,10 +75,9 @@ def can_reach(url: str) -> str:
     return answers(url, seconds=3.0)
 
 
-def obtain(
-    name: Name, *, data_dir: Path | None = None, progress: Progress = silent
-) -> Prepared:
-    """Return the prepared data of a full name: found, downloaded, or played, and prepared if need be."""
+def obtain(name: Name, *, data_dir: Path | None = None, progress: Progress = silent) -> Prepared:
+    """Return the prepared data of a full name: found, downloaded, or played, and prepared if need
+    be."""
     if name.family == "d4rl":
         return _official(name, data_dir, progress)
     if name.family == "seqrl":
@@ -234,10 +90,7 @@ def obtain(
 
 
 def _official(name: Name, data_dir: Path | None, progress: Progress) -> Prepared:
-    if name.entry not in ENTRIES:
-        short = name.entry.partition("/")[2]
-        raise UnknownName(_unknown(short, [n.partition("/")[2] for n in ENTRIES]))
-    entry = ENTRIES[name.entry]
+    entry = official_entry(name)
     file = d4rl.find_file(entry, data_dir)
     if file is None and (known := look_up(name.entry)):
         return known  # prepared from a file that has been removed since
@@ -252,7 +105,7 @@ def _here(name: Name) -> Prepared:
         raise UnknownName(
             f"{name.entry} is not on this machine. "
             + (f"Here are: {', '.join(present)}. " if present else "")
-            + "`seqrl data import` brings in data of your own, `seqrl data fetch` D4RL and Minari sets."
+            + "`seqrl data import` brings in your own data, `seqrl data fetch` D4RL and Minari's."
         )
     return _same_content(known, name)
 
@@ -262,7 +115,8 @@ def _same_content(known: Prepared, name: Name) -> Prepared:
     have = known.name.partition("+")[2]
     if name.content and name.content != have:
         raise DataError(
-            f"{name.entry} is here with another content: {known.name}, not +{name.content}. They are "
+            f"{name.entry} is here with another content: {known.name}, not +{name.content}. They "
+            "are "
             "different data and do not share results."
         )
     return known
@@ -272,3 +126,118 @@ def view(known: Prepared, name: Name) -> Episodes:
     """Open prepared data as its name says."""
     episodes = open_prepared(known, tail="tail" in name.views)
     return episodes.delayed() if "delayed" in name.views else episodes
+
+
+def play_task(known: Prepared, name: Name) -> Task:
+    """Return the task of prepared data, in the environment version that the name asks for."""
+    task = replace(known.task, name=_with_views(known.name, name.views))
+    return task.on(name.environment) if name.environment else task
+
+
+# ---- what the command line does with names -------------------------------------------------------
+
+
+def on_this_machine(
+    text: str,
+    *,
+    family: Family | None = None,
+    data_dir: Path | None = None,
+    progress: Progress = silent,
+) -> tuple[Prepared, Choice]:
+    """Return the data of a name without downloading or playing anything; a file that is here is
+    prepared."""
+    choice = choose(text, family=family, data_dir=data_dir)
+    name = choice.name
+    file = d4rl.find_file(ENTRIES[name.entry], data_dir) if name.entry in ENTRIES else None
+    if file is not None:
+        return prepare(d4rl.origin(ENTRIES[name.entry], file), progress), choice
+    if name.family == "seqrl":
+        behaviours.embedded(name.entry)
+        if look_up(name.entry) is None:
+            why = f" ({choice.reason})" if choice.fallback else ""
+            raise DataError(
+                f"{text} means {name.entry} here{why}, and that is not built yet: `seqrl data "
+                "build "
+                f"{name.entry}` makes it in minutes, with no network."
+            )
+    elif name.family == "d4rl" and look_up(name.entry) is None:
+        official_entry(name)
+        raise DataError(
+            f"{name.entry} is not on this machine: `seqrl data fetch {name.entry}` gets it."
+        )
+    return _here(name), choice
+
+
+def entry_here(text: str) -> str:
+    """Return the entry of data that is prepared on this machine."""
+    name = choose(text).name
+    if not (entry_folder(name.entry) / "episodes.json").exists():
+        _here(name)  # says what is here
+    return name.entry
+
+
+def fetch(
+    text: str,
+    *,
+    mirror: str | None = None,
+    data_dir: Path | None = None,
+    reference: tuple[float, float] | None = None,
+    progress: Progress = silent,
+) -> Prepared:
+    """Get official or Minari data from where it is published, and prepare it."""
+    if Name.parse(text).family == "minari":
+        from seqrl.data import minari
+
+        origin = minari.origin(text, download=True, progress=progress, reference=reference)
+        return prepare(origin, progress)
+    if reference is not None:
+        raise SeqrlError("--reference is for Minari sets; D4RL's tasks have their own.")
+    entry = official_entry(Name.parse(entry_in("d4rl", text)))
+    file = d4rl.find_file(entry, data_dir) or d4rl.download(entry, progress, mirror)
+    return prepare(d4rl.origin(entry, file), progress)
+
+
+def import_data(
+    source: str,
+    *,
+    name: str,
+    environment: str,
+    horizon: int | None = None,
+    reference: tuple[float, float] | None = None,
+    progress: Progress = silent,
+) -> Prepared:
+    """Prepare data of the user's own: a file in D4RL's layout, or `module:function`."""
+    if "/" in name or "+" in name or "@" in name:
+        raise SeqrlError(
+            f"--name {name!r}: letters, digits and . _ - only; it becomes file/{name}."
+        )
+    entry_folder(f"file/{name}")
+    scale = (
+        Reference(minimum=reference[0], maximum=reference[1], source="given at import")
+        if reference
+        else None
+    )
+    task = task_in(environment, name=f"file/{name}", horizon=horizon, reference=scale)
+    file = Path(source).expanduser()
+    is_function = ":" in source and not file.exists()
+    return prepare(
+        own.function_origin(source, task) if is_function else own.file_origin(file, task), progress
+    )
+
+
+def export_data(
+    known: Prepared, name: Name, target: str, *, states: bool, progress: Progress = silent
+) -> str:
+    """Write episodes to a file in D4RL's layout, or to a local Minari set `minari/<id>`."""
+    episodes = view(known, name)
+    if target.startswith("minari/"):
+        from seqrl.data import minari
+
+        return str(
+            minari.export_minari(
+                episodes, play_task(known, name), target.removeprefix("minari/"), progress
+            )
+        )
+    file = Path(target).expanduser()
+    write_layout(episodes, file, states=states and "states" in episodes.columns, progress=progress)
+    return str(file)

@@ -1,4 +1,5 @@
-"""What a data set is like: counts, returns, lengths, as plain data; and what is published of the official one."""
+"""What a data set is like: counts, returns, lengths, as plain data; and what is published of the
+official one."""
 
 from typing import Any
 
@@ -36,7 +37,8 @@ def describe(known: Prepared, episodes: Episodes) -> dict[str, Any]:
         "horizon": task.horizon,
         "reference": vars(task.reference) if task.reference else None,
         "columns": {
-            name: f"{column.dtype} {list(column.shape)}" for name, column in episodes.columns.items()
+            name: f"{column.dtype} {list(column.shape)}"
+            for name, column in episodes.columns.items()
         },
         "fingerprint": episodes.fingerprint,
         "why_local": why_local(known),
@@ -51,12 +53,16 @@ def _spread(values: Any) -> dict[str, Any]:
         "std": float(values.std()),
         "min": float(values.min()),
         "max": float(values.max()),
-        "quantiles": {f"{q:g}": float(v) for q, v in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)},
+        "quantiles": {
+            f"{q:g}": float(v)
+            for q, v in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)
+        },
     }
 
 
 def official(task: Task) -> dict[str, Any] | None:
-    """Return what is published of the official set of the same quality; nothing if there is no such set."""
+    """Return what is published of the official set of the same quality; nothing if there is no such
+    set."""
     entry = task.name.partition("+")[0]
     name = SETS[entry].official if entry in SETS else entry
     if name not in ENTRIES:

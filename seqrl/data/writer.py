@@ -1,4 +1,5 @@
-"""Writing columns piece by piece: every value is looked at once, on its way to disk. No memory-mapping here,
+"""Writing columns piece by piece: every value is looked at once, on its way to disk. No
+memory-mapping here,
 so that preparing a data set needs little memory however long it is.
 
 Letters: N steps in all, n steps of a piece.
@@ -21,7 +22,7 @@ _HEADER_ROOM = 128
 
 
 class ColumnWriter:
-    """Takes pieces of columns in order, checks them against the task, and writes one .npy a column."""
+    """Takes pieces of columns in order, checks them, and writes one .npy a column."""
 
     def __init__(self, folder: Path, task: Task) -> None:
         """Write into `folder`."""
@@ -86,7 +87,8 @@ class ColumnWriter:
         said = []
         if self._both:
             said.append(
-                f"{self._both:,} steps are marked as terminal and as timeout: they count as terminal"
+                f"{self._both:,} steps are marked as terminal and as timeout: they count as "
+                "terminal"
             )
         if self._beyond:
             said.append(
@@ -103,7 +105,10 @@ class ColumnWriter:
         checked["timed_out"] = checked["timed_out"] & ~both
 
     def _note_bounds(self, actions: Array) -> None:
-        low, high = np.float32(self._task.action_low), np.float32(self._task.action_high)
+        low, high = (
+            np.array(self._task.action_low, np.float32),
+            np.array(self._task.action_high, np.float32),
+        )
         excess = np.maximum(actions - high, low - actions)
         if (beyond := excess > 0).any():
             self._beyond += int(beyond.sum())

@@ -1,8 +1,9 @@
-"""The D4RL catalogue, as data: file, environment, reference returns, what is known of the official sets.
+"""The D4RL catalogue, as data: file, environment, reference returns, what is known of the official
+sets.
 
-URLs and reference returns are those of the `d4rl` 1.1 package (`d4rl/infos.py`); a test compares every one
-with a fixture read out of that package by `tests/tasks/read_d4rl_wheel.py`. Horizons are those of its
-environment registrations.
+URLs and reference returns are those of the `d4rl` 1.1 package (`d4rl/infos.py`); a test compares
+every one with a fixture read out of that package by `tests/tasks/read_d4rl_wheel.py`. Horizons are
+those of its environment registrations.
 """
 
 from collections.abc import Iterator
@@ -12,14 +13,15 @@ from seqrl.tasks.task import Reference, Task
 
 HOST = "http://rail.eecs.berkeley.edu/datasets/offline_rl/"
 MIRRORS = (HOST, "https://huggingface.co/datasets/imone/D4RL/resolve/main/")
-"""Tried in this order. The second holds the same files without folders, uploaded by a third party."""
+"""Tried in this order. The second holds the same files without folders, uploaded by a third party.
+"""
 
 REFERENCE_SOURCE = "d4rl 1.1, infos.py"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What has been published about the content of an official file: checked after every download."""
+    """What is published about the content of an official file: checked after every download."""
 
     episodes: int
     """Finished episodes."""
@@ -116,7 +118,8 @@ def _listed_only(
     reason: str,
     data_width: int | None = None,
 ) -> Entry:
-    """Build the entry of a task whose data can be read but whose environment is not offered here yet."""
+    """Build the entry of a task whose data can be read but whose environment is not offered here
+    yet."""
     return Entry(
         task=Task(
             name=f"d4rl/{name}",
@@ -154,7 +157,7 @@ def _antmaze() -> Iterator[Entry]:
                 horizon=horizon,
                 widths=(29, 8),
                 reference=(0.0, 1.0),
-                reason="D4RL's maze, goals and resets have no checked equal in gymnasium-robotics yet",
+                reason="D4RL's ant maze has no checked equal in gymnasium-robotics yet",
             )
 
 
@@ -223,7 +226,10 @@ def _adroit() -> Iterator[Entry]:
 
 
 def _fourrooms() -> Iterator[Entry]:
-    for name, file in (("fourrooms", "minigrid4rooms"), ("fourrooms-random", "minigrid4rooms_random")):
+    for name, file in (
+        ("fourrooms", "minigrid4rooms"),
+        ("fourrooms-random", "minigrid4rooms_random"),
+    ):
         yield _listed_only(
             f"minigrid-{name}-v0",
             f"minigrid/{file}.hdf5",

@@ -1,7 +1,8 @@
 """Playing: many environments of one task, each with its own seed, stepped as a batch.
 
-Rows end at different times and are simply left out from then on. What comes out for a row depends on its
-seed and its actions alone, never on who plays beside it. Imports Gymnasium and MuJoCo only when used.
+Rows end at different times and are simply left out from then on. What comes out for a row depends
+on its seed and its actions alone, never on who plays beside it. Imports Gymnasium and MuJoCo only
+when used.
 
 Letters: R rows, L rows that are still playing, o observation width, a action width, s state width.
 """
@@ -23,13 +24,17 @@ _log = logging.getLogger(__name__)
 
 
 def _hear_mujoco(message: str) -> None:
-    """Take MuJoCo's warnings: left alone it writes MUJOCO_LOG.TXT into whatever folder one is in."""
-    # Gymnasium's own half-cheetah file uses a word that MuJoCo 4 calls deprecated: nothing a user can do.
-    _log.log(logging.DEBUG if "is deprecated" in message else logging.WARNING, "MuJoCo: %s", message)
+    """Take MuJoCo's warnings: left alone it writes MUJOCO_LOG.TXT into the current folder."""
+    # Gymnasium's own half-cheetah file uses a word that MuJoCo 4 calls deprecated: nothing a
+    # user can do.
+    _log.log(
+        logging.DEBUG if "is deprecated" in message else logging.WARNING, "MuJoCo: %s", message
+    )
 
 
 def make(task: Task) -> Any:
-    """Make one Gymnasium environment of `task`, without time limit: the caller counts to the horizon."""
+    """Make one Gymnasium environment of `task`, without time limit: the caller counts to the
+    horizon."""
     if task.not_playable:
         raise SeqrlError(f"{task.name} cannot be played here: {task.not_playable}.")
     environment = _made(task.environment, task.environment_settings)
@@ -37,19 +42,26 @@ def make(task: Task) -> Any:
     return environment
 
 
-def task_in(environment: str, *, name: str, horizon: int | None, reference: Reference | None) -> Task:
-    """Describe playing in any Gymnasium environment: widths, bounds and time limit are read from it."""
+def task_in(
+    environment: str, *, name: str, horizon: int | None, reference: Reference | None
+) -> Task:
+    """Describe playing in any Gymnasium environment: widths, bounds and time limit are read from
+    it."""
+    import gymnasium
+
     made = _made(environment, {})
     observation, action = made.observation_space, made.action_space
     if len(observation.shape or ()) != 1 or len(action.shape or ()) != 1:
         raise SeqrlError(
-            f"The environment {environment} shows {observation} and takes {action}. Only observations and "
+            f"The environment {environment} shows {observation} and takes {action}. Only "
+            "observations and "
             "actions that are one row of numbers each (one-dimensional Box) can be used."
         )
-    limit = horizon or made.spec.max_episode_steps
+    limit = horizon or gymnasium.spec(environment).max_episode_steps
     if not limit or limit < 1:
         raise SeqrlError(
-            f"The environment {environment} has no time limit of its own: say with --horizon after how "
+            f"The environment {environment} has no time limit of its own: say with --horizon "
+            "after how "
             "many steps an episode ends."
         )
     return Task(
@@ -74,15 +86,13 @@ def _made(environment: str, settings: Mapping[str, Any]) -> Any:
         warnings.filterwarnings("ignore", message=".*is out of date.*")
         try:
             spec = gymnasium.spec(environment)
-            made = gymnasium.make(
-                spec, max_episode_steps=-1, disable_env_checker=True, **settings
-            )
+            made = gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **settings)
         except (gymnasium.error.Error, ImportError) as error:
             raise UnknownName(
-                f"The environment {environment!r} could not be made: {error}. An environment of your own "
+                f"The environment {environment!r} could not be made: {error}. An environment of "
+                "your own "
                 "is named module:Id, where importing the module registers it."
             ) from error
-    made.spec.max_episode_steps = spec.max_episode_steps
     return made
 
 
@@ -90,7 +100,8 @@ def _check_spaces(task: Task, environment: Any) -> None:
     observation, action = environment.observation_space, environment.action_space
     if len(observation.shape or ()) != 1 or observation.shape[0] < task.observation_width:
         raise SeqrlError(
-            f"{task.name} has observations of {task.observation_width} numbers, but the environment "
+            f"{task.name} has observations of {task.observation_width} numbers, but the "
+            "environment "
             f"{task.environment} shows {observation}. Name the environment that the data came from."
         )
     if action.shape != (task.action_width,):
@@ -111,7 +122,7 @@ class Outcome:
 
 
 class Environments:
-    """R environments of one task. `start` begins episodes, `step` moves the rows that are playing."""
+    """R environments of one task. `start` begins episodes, `step` moves the playing rows."""
 
     def __init__(self, task: Task, rows: int) -> None:
         """Make `rows` environments; none is playing yet."""
@@ -126,7 +137,7 @@ class Environments:
         return np.flatnonzero(self._playing)
 
     def start(self, seeds: Sequence[int], rows: Sequence[int] | None = None) -> NDArray[np.float32]:
-        """Begin an episode in `rows` (all, by default), each from its own seed; first observations."""
+        """Begin an episode in `rows` (by default all), each from its seed; first observations."""
         chosen = range(len(self._environments)) if rows is None else rows
         first = [
             self._kept(self._environments[row].reset(seed=int(seed))[0])
@@ -149,7 +160,9 @@ class Environments:
             seen, rewards[i], terminated[i], truncated, _ = self._environments[row].step(actions[i])
             observations[i] = self._kept(seen)
             self._steps[row] += 1
-            timed_out[i] = (truncated or self._steps[row] >= self.task.horizon) and not terminated[i]
+            timed_out[i] = (truncated or self._steps[row] >= self.task.horizon) and not terminated[
+                i
+            ]
         self._playing[rows] = ~(terminated | timed_out)
         return Outcome(observations, rewards, terminated, timed_out)
 
@@ -168,7 +181,9 @@ class Simulator:
         """Refuse environments without a MuJoCo model."""
         bare = environment.unwrapped
         if not hasattr(bare, "model") or not hasattr(bare, "data"):
-            raise SeqrlError(f"{environment} is not a MuJoCo environment: it has no state to restore.")
+            raise SeqrlError(
+                f"{environment} is not a MuJoCo environment: it has no state to restore."
+            )
         import mujoco
 
         self._mujoco = mujoco
@@ -186,7 +201,9 @@ class Simulator:
         }
         self.width = int(mujoco.mj_stateSize(bare.model, self._kind))
         if self.width != sum(self.parts.values()):
-            raise SeqrlError(f"{environment} has a simulator state of more than {', '.join(self.parts)}.")
+            raise SeqrlError(
+                f"{environment} has a simulator state of more than {', '.join(self.parts)}."
+            )
 
     def read(self) -> NDArray[np.float64]:
         """Return the full state [s]: time, qpos, qvel, activation, warm start."""

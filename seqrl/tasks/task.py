@@ -1,4 +1,5 @@
-"""Task: what an agent is to do, where that is played, and what its return is worth. No data, no simulator."""
+"""Task: what an agent is to do, where that is played, and what its return is worth. No data, no
+simulator."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,7 +23,8 @@ class Reference:
         """Refuse a scale that does not rise."""
         if not self.minimum < self.maximum:
             raise SeqrlError(
-                f"The reference minimum ({self.minimum}) must be below the maximum ({self.maximum})."
+                f"The reference minimum ({self.minimum}) must be below the maximum "
+                f"({self.maximum})."
             )
 
 
@@ -40,7 +42,8 @@ class Task:
     """Steps after which the environment ends an episode."""
 
     observation_width: int
-    """How many leading entries of an observation are kept, of the data's and of the environment's."""
+    """How many leading entries of an observation are kept, of the data's and of the environment's.
+    """
 
     action_width: int
     reference: Reference | None
@@ -72,7 +75,7 @@ class Task:
         return 100.0 * (return_ - self.reference.minimum) / span
 
     def on(self, environment: str) -> "Task":
-        """Return the same task in another environment version: `-v5` for Gymnasium's newer physics."""
+        """Return the same task in another environment version: v5 is Gymnasium's newer physics."""
         body, _, version = self.environment.rpartition("-")
         if environment in ("v4", "v5"):
             environment = f"{body}-{environment}"
@@ -82,7 +85,8 @@ class Task:
             raise SeqrlError(f"{self.name} cannot be played here: {self.not_playable}")
         if environment not in (f"{body}-v4", f"{body}-v5") or version not in ("v4", "v5"):
             raise UnknownName(
-                f"{self.name} is played in {self.environment}; besides it only {body}-v4 and {body}-v5 are "
+                f"{self.name} is played in {self.environment}; besides it only {body}-v4 and "
+                f"{body}-v5 are "
                 f"known, not {environment!r}."
             )
         return replace(

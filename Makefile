@@ -1,0 +1,40 @@
+# Every target builds or refreshes .venv by itself when it is missing or the versions changed.
+.DEFAULT_GOAL := help
+.PHONY: help install test check format golden fixtures clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+help:  ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
+
+install: .venv/ready  ## Make .venv with seqrl and everything its tests need
+
+.venv/ready: constraints.txt pyproject.toml .ci/venv.py
+	@echo "Installing into .venv (several hundred MB the first time) ..."
+	@$(PYTHON) .ci/venv.py .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch .venv/ready
+	@echo "Ready: $(BIN)/seqrl --help"
+
+test: install  ## Run the tests
+	@$(BIN)/python -m pytest -n 2
+
+check: install  ## Lint, types and tests: what CI runs
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -n 2
+
+format: install  ## Format the code, fix what can be fixed
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+golden: install  ## Play every embedded set in full and compare it with its known fingerprint (half an hour)
+	@$(BIN)/python tests/data/golden.py
+
+fixtures: install  ## Read the D4RL catalogue's fixture out of the d4rl wheel again
+	@$(BIN)/python tests/tasks/read_d4rl_wheel.py
+
+clean:  ## Remove .venv and caches; data sets stay
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,0 +1,10 @@
+"""placeholder"""
+
+import typer
+
+app = typer.Typer(help="x")
+
+
+@app.command()
+def nothing() -> None:
+    """Nothing."""

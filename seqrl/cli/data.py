@@ -1,0 +1,473 @@
+"""`seqrl data ...`: see, fetch, build, check, import, export and remove data sets."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from seqrl.cli.output import remark, say, say_json, say_table, shown_progress
+from seqrl.cli.tasks import JSON
+
+if TYPE_CHECKING:
+    from seqrl.data.cache import Prepared
+    from seqrl.data.names import Name
+
+app = typer.Typer(
+    help="Data sets: see, fetch, build, check, import, export, remove.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+NAME = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Full name (d4rl/hopper-medium-v2, seqrl/hopper-medium-v1, file/mine) or short name "
+        "(hopper-medium). +tail keeps a cut-off last episode, +delayed moves all reward to the "
+        "end.",
+    ),
+]
+FAMILY = Annotated[
+    Literal["d4rl", "minari", "seqrl"] | None,
+    typer.Option("--data", help="Which data a short name means; forbids any other."),
+]
+DATA_DIR = Annotated[
+    Path | None, typer.Option(help="Folder in which to look for official files first.")
+]
+REFERENCE = Annotated[
+    tuple[float, float] | None,
+    typer.Option(help="Returns worth the scores 0 and 100.", metavar="MINIMUM MAXIMUM"),
+]
+
+
+@app.command("list")
+def list_(as_json: JSON = False) -> None:
+    """List what is prepared on this machine, and what can be made or fetched."""
+    from seqrl.data import d4rl
+    from seqrl.data.behaviours import NOT_SHIPPED, SETS
+    from seqrl.data.cache import everything, home, size_of
+    from seqrl.tasks.d4rl import ENTRIES
+
+    prepared = everything()
+    names = {known.name.partition("+")[0] for known in prepared}
+    rows: list[dict[str, Any]] = [
+        {
+            "name": known.name,
+            "episodes": known.episodes,
+            "steps": known.steps,
+            "bytes": size_of(known),
+            "how": "prepared",
+        }
+        for known in prepared
+    ]
+    files = {name: d4rl.find_file(entry) for name, entry in ENTRIES.items() if name not in names}
+    rows += [{"name": n, "how": f"file here: {file}"} for n, file in files.items() if file]
+    rows += [{"name": n, "how": f"seqrl data build {n}"} for n in SETS if n not in names]
+    absent = [name for name, file in files.items() if not file]
+    if as_json:
+        rows += [{"name": name, "how": f"seqrl data fetch {name}"} for name in absent]
+        say_json({"folder": str(home()), "data": rows, "not_shipped": NOT_SHIPPED})
+        return
+    say_table(
+        ["data", "episodes", "steps", "MB", ""],
+        [
+            [
+                row["name"],
+                f"{row['episodes']:,}" if "episodes" in row else "",
+                f"{row['steps']:,}" if "steps" in row else "",
+                f"{row['bytes'] / 1e6:,.0f}" if "bytes" in row else "",
+                row["how"],
+            ]
+            for row in rows
+        ],
+        right=(1, 2, 3),
+    )
+    say()
+    for quality, reason in NOT_SHIPPED.items():
+        say(f"seqrl/<body>-{quality}-v1: not shipped yet, {reason}.")
+    say(f"{len(absent)} official sets can be fetched: `seqrl tasks d4rl/` lists them.")
+    say(f"Everything lies in {home()}.")
+
+
+@app.command()
+def info(
+    name: NAME,
+    data: FAMILY = None,
+    data_dir: DATA_DIR = None,
+    as_json: JSON = False,
+) -> None:
+    """Show what a data set is like: size, returns, scores, fingerprint, where it came from.
+
+    Beside an embedded set stands what is published of the official set of the same quality.
+    """
+    from seqrl.data.source import view
+    from seqrl.data.statistics import describe
+
+    known, chosen = _known(name, data, data_dir)
+    content = describe(known, view(known, chosen))
+    if as_json:
+        say_json(content)
+    else:
+        _say_info(content)
+
+
+@app.command()
+def build(
+    name: NAME,
+    processes: Annotated[
+        int | None,
+        typer.Option(help="Processes that play; all cores by default. The data is the same."),
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Make an embedded set: the shipped behaviour policies play it, about two minutes on two cores.
+
+    Killed in the middle, it goes on where it was. Embedded sets are not D4RL; `seqrl data info`
+    shows how far they are from it.
+    """
+    from seqrl.data import behaviours
+    from seqrl.data.names import entry_in
+
+    with shown_progress() as progress:
+        known = behaviours.build(entry_in("seqrl", name), processes=processes, progress=progress)
+    _say_prepared(known, as_json)
+
+
+@app.command()
+def fetch(
+    name: NAME,
+    mirror: Annotated[
+        str | None, typer.Option(help="Address of a folder that holds the official files.")
+    ] = None,
+    data_dir: DATA_DIR = None,
+    reference: REFERENCE = None,
+    as_json: JSON = False,
+) -> None:
+    """Get an official D4RL file or a Minari set, and prepare it.
+
+    A download that was cut off goes on where it was. What arrives is compared with what is
+    published of it.
+    """
+    from seqrl.data.source import fetch as fetch_data
+
+    with shown_progress() as progress:
+        known = fetch_data(
+            name, mirror=mirror, data_dir=data_dir, reference=reference, progress=progress
+        )
+    _say_prepared(known, as_json)
+
+
+@app.command()
+def check(
+    name: NAME,
+    sample: Annotated[int, typer.Option(help="How many steps to simulate again.")] = 4000,
+    data: FAMILY = None,
+    data_dir: DATA_DIR = None,
+    as_json: JSON = False,
+) -> None:
+    """Does the installed simulator agree with the data? And is the prepared copy still what it was?
+
+    Puts the simulator where the data was, applies the recorded action, and compares. Ends with
+    status 1 if they differ: then a score measured here is not a score in the data's environment.
+    @v5 after the name asks the question of the newer environments.
+    """
+    from dataclasses import asdict
+
+    from seqrl.data.cache import verify
+    from seqrl.data.physics import check as check_physics
+    from seqrl.data.source import play_task, view
+    from seqrl.data.statistics import describe
+
+    known, chosen = _known(name, data, data_dir)
+    episodes, task = view(known, chosen), play_task(known, chosen)
+    with shown_progress() as progress:
+        verdict = check_physics(episodes, task, sample=sample, progress=progress)
+        changed = verify(known)
+    content = describe(known, episodes)
+    fine = verdict.agrees and not changed
+    if as_json:
+        say_json(
+            {
+                "name": episodes.name,
+                "environment": task.environment,
+                "agrees": verdict.agrees,
+                "in_words": verdict.in_words(task.environment),
+                **asdict(verdict),
+                "changed_columns": changed,
+                "content": content,
+            }
+        )
+    else:
+        _say_verdict(verdict, task.environment, episodes.name)
+        _say_intact(changed, known)
+        _say_beside_official(content)
+    raise typer.Exit(0 if fine else 1)
+
+
+@app.command("import")
+def import_(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A .hdf5 or .npz file in D4RL's layout, or module:function that returns episodes.",
+        ),
+    ],
+    name: Annotated[str, typer.Option(help="It becomes file/NAME.")],
+    environment: Annotated[
+        str, typer.Option(help="Gymnasium id in which it is played; module:Id for your own.")
+    ],
+    horizon: Annotated[
+        int | None,
+        typer.Option(help="Steps of the longest episode; the environment's, by default."),
+    ] = None,
+    reference: REFERENCE = None,
+    as_json: JSON = False,
+) -> None:
+    """Bring in data of your own. The full name ends in the content's fingerprint, so it means one
+    content.
+
+    D4RL's layout is one entry a step under observations, actions, rewards, terminals and, if you
+    can, timeouts and next_observations. A function returns mappings, one an episode, with
+    observations, actions, rewards and terminated.
+    """
+    from seqrl.data.source import import_data
+
+    with shown_progress() as progress:
+        known = import_data(
+            source,
+            name=name,
+            environment=environment,
+            horizon=horizon,
+            reference=reference,
+            progress=progress,
+        )
+    _say_prepared(known, as_json)
+
+
+@app.command()
+def export(
+    name: NAME,
+    target: Annotated[
+        str,
+        typer.Argument(metavar="TARGET", help="A file ending in .hdf5 or .npz, or minari/<id>."),
+    ],
+    states: Annotated[
+        bool,
+        typer.Option(help="Write simulator positions and velocities, where the data has them."),
+    ] = True,
+    data: FAMILY = None,
+    data_dir: DATA_DIR = None,
+) -> None:
+    """Write a data set as a file in D4RL's layout, or as a local Minari set."""
+    from seqrl.data.source import export_data
+
+    known, chosen = _known(name, data, data_dir)
+    with shown_progress() as progress:
+        written = export_data(known, chosen, target, states=states, progress=progress)
+    say(f"{known.name} -> {written}")
+
+
+@app.command()
+def remove(
+    name: NAME,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete the prepared copy of a data set. Official files and your own are not touched."""
+    import sys
+
+    from seqrl.data.cache import remove as remove_data
+    from seqrl.data.source import entry_here
+    from seqrl.errors import SeqrlError
+
+    entry = entry_here(name)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise SeqrlError(
+                f"To delete the prepared copy of {entry} without being asked, add --yes."
+            )
+        typer.confirm(f"Delete the prepared copy of {entry}?", abort=True)
+    say(f"{entry} removed, {remove_data(entry) / 1e6:,.0f} MB are free again.")
+
+
+# ---- words ---------------------------------------------------------------------------------------
+
+
+def _known(name: str, data: Any, data_dir: Path | None) -> "tuple[Prepared, Name]":
+    """Return what is on this machine under a name; say so if that may not be what was meant."""
+    from seqrl.data.source import on_this_machine
+
+    with shown_progress() as progress:
+        known, choice = on_this_machine(name, family=data, data_dir=data_dir, progress=progress)
+    if choice.fallback:
+        remark(f"{name} means {known.name} here, because {choice.reason}. It is not D4RL data.")
+    return known, choice.name
+
+
+def _say_prepared(known: "Prepared", as_json: bool) -> None:
+    from seqrl.data.cache import open_prepared
+    from seqrl.data.statistics import describe
+
+    content = describe(known, open_prepared(known))
+    if as_json:
+        say_json(content)
+        return
+    _say_head(content)
+    say(f"More: seqrl data info {known.name}")
+
+
+def _say_head(content: dict[str, Any]) -> None:
+    say(content["name"])
+    if content["why_local"]:
+        remark(f"this is not {content['name'].partition('+')[0]}: {content['why_local']}.")
+    say(
+        f"  {content['episodes']:,} episodes, {content['steps']:,} steps"
+        + (
+            f" ({content['collected_steps']:,} collected; the last {content['cut_off_steps']:,} "
+            "are a "
+            "cut-off episode, "
+            + ("kept without its last transition)" if "+tail" in content["name"] else "dropped)")
+            if content["cut_off_steps"]
+            else ""
+        )
+    )
+    say(f"  return {_spread(content['return'])}")
+    if content["score"]:
+        say(f"  score  {_spread(content['score'])}")
+    say(f"  fingerprint {content['fingerprint']}")
+
+
+def _spread(values: dict[str, Any]) -> str:
+    return (
+        f"mean {values['mean']:,.1f}, std {values['std']:,.1f}, "
+        f"min {values['min']:,.1f}, max {values['max']:,.1f}"
+    )
+
+
+def _say_info(content: dict[str, Any]) -> None:
+    _say_head(content)
+    for what in ("return", "length"):
+        quantiles = content[what]["quantiles"]
+        said = ", ".join(f"{float(q):.0%} {value:,.0f}" for q, value in quantiles.items())
+        say(f"  {what} quantiles: {said}")
+    ends = content["ends"]
+    say(f"  episodes end: {ends['terminated']:,} terminated, {ends['timed_out']:,} timed out")
+    if content["longest_beyond_horizon"]:
+        say(
+            f"  {content['longest_beyond_horizon']:,} episodes are longer than the task's horizon "
+            "of "
+            f"{content['horizon']:,} steps"
+        )
+    reference = content["reference"]
+    scale = (
+        f"score 0 is a return of {reference['minimum']:g}, 100 is {reference['maximum']:g} "
+        f"({reference['source']})"
+        if reference
+        else "no reference returns, so no scores"
+    )
+    say(f"  environment {content['environment']}, horizon {content['horizon']:,}; {scale}")
+    say("  columns: " + ", ".join(f"{name} {kind}" for name, kind in content["columns"].items()))
+    for note in content["provenance"].get("notes", []):
+        say(f"  note: {note}")
+    _say_provenance(content["provenance"])
+    _say_beside_official(content)
+
+
+def _say_provenance(provenance: dict[str, Any]) -> None:
+    say(f"  provenance: {provenance['kind']}")
+    for key, value in provenance.items():
+        if key in ("kind", "notes"):
+            continue
+        if key == "policies":
+            for policy in value:
+                sha = f", sha256 {policy['sha256'][:12]}" if "sha256" in policy else ""
+                say(f"    {policy['steps']:,} steps by {policy['actor']}{sha}")
+        elif isinstance(value, dict):
+            say(f"    {key}: " + ", ".join(f"{k} {v}" for k, v in value.items()))
+        else:
+            say(f"    {key.replace('_', ' ')}: {value}")
+
+
+def _say_beside_official(content: dict[str, Any]) -> None:
+    official = content["official"]
+    if official is None:
+        return
+    same = official["name"] == content["name"].partition("+")[0]
+    say()
+    if not official["facts"]:
+        say(f"Nothing is published here of the content of {official['name']}.")
+        return
+    facts = official["facts"]
+    say(
+        "Published of this set:"
+        if same
+        else f"NOT D4RL data. The official set of this quality, {official['name']}, for comparison:"
+    )
+    say_table(
+        ["", "episodes", "steps", "length", "return mean", "std", "min", "max", "score"],
+        [_row("this set", content), _row("published", facts)],
+        right=range(1, 9),
+    )
+    say(f"(source: {facts['source']})")
+
+
+def _row(title: str, content: dict[str, Any]) -> list[str]:
+    returns = content["return"]
+    return [
+        title,
+        f"{content['episodes']:,}" if content["episodes"] else "?",
+        f"{content['steps']:,}" if content["steps"] else "?",
+        f"{content['length']['mean']:,.0f}" if content["length"] else "?",
+        *(f"{returns[key]:,.1f}" for key in ("mean", "std", "min", "max")),
+        f"{content['score']['mean']:.1f}" if content["score"] else "-",
+    ]
+
+
+def _say_verdict(verdict: Any, environment: str, name: str) -> None:
+    say(
+        f"{name} against {environment}: {verdict.checked:,} steps, restored from the "
+        f"{verdict.restored_from}"
+    )
+    if verdict.left_out:
+        say(
+            f"{verdict.left_out:,} sampled steps were left out: a velocity beyond what the "
+            "observation shows."
+        )
+    for note in verdict.notes:
+        say(f"note: {note}")
+    rows = [
+        ("observation", verdict.observation, verdict.observation_floor),
+        ("reward", verdict.reward, verdict.reward_floor),
+        *([("simulator state", verdict.state, None)] if verdict.state else []),
+    ]
+    say_table(
+        ["one-step error", "median", "99%", "worst", "floor median", "99%", "worst"],
+        [
+            [what, *_numbers(errors), *(_numbers(floor) if floor else ["", "", ""])]
+            for what, errors, floor in rows
+        ],
+        right=range(1, 7),
+    )
+    say(
+        "(floor: what storing the state with this precision costs by itself, measured in this "
+        "simulator)"
+    )
+    say(verdict.in_words(environment))
+
+
+def _numbers(errors: Any) -> list[str]:
+    return [f"{errors.median:.2g}", f"{errors.high:.2g}", f"{errors.worst:.2g}"]
+
+
+def _say_intact(changed: list[str], known: "Prepared") -> None:
+    if changed:
+        say(
+            f"DAMAGED: {', '.join(changed)} of the prepared copy are not what was prepared. "
+            "Remove it with "
+            f"`seqrl data remove {known.name}` and prepare it again."
+        )
+    else:
+        say(
+            f"The prepared copy is intact: all {len(known.columns)} columns have their recorded "
+            "hash."
+        )

@@ -1,0 +1,61 @@
+"""The command itself: its groups, and how it ends when something is wrong."""
+
+import logging
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from seqrl.cli import behaviours, data, doctor, tasks
+from seqrl.cli.output import complain
+from seqrl.errors import SeqrlError
+
+app = typer.Typer(
+    name="seqrl",
+    help="The benchmark suite for sequence-model agents in offline reinforcement learning.\n\n"
+    "Start with [bold]seqrl doctor[/bold]; then [bold]seqrl data build hopper-medium[/bold] makes "
+    "a data "
+    "set that needs no network. Every command explains itself with --help.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("doctor")(doctor.doctor)
+app.command("tasks")(tasks.tasks)
+app.command("score")(tasks.score)
+app.add_typer(data.app, name="data")
+app.add_typer(behaviours.app, name="behaviours")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"seqrl {version('seqrl')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
+def main() -> None:
+    """Run the command: status 2 and a sentence where a person can help, 130 after Ctrl-C."""
+    logging.basicConfig(level=logging.WARNING, format="seqrl: %(message)s", stream=sys.stderr)
+    try:
+        app(standalone_mode=True)
+    except SeqrlError as error:
+        complain(str(error))
+        sys.exit(2)
+    except KeyboardInterrupt:
+        complain("stopped. What was finished is kept; the same command goes on from there.")
+        sys.exit(130)
+    except BrokenPipeError:  # `seqrl tasks | head`
+        sys.stderr.close()
+        sys.exit(141)

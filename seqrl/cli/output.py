@@ -1,0 +1,120 @@
+"""What a person sees, and what a program reads. Progress goes to stderr, results to stdout."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from seqrl.progress import Progress
+
+PLAIN_SECONDS = 10.0
+"""Where nobody looks at a terminal, progress is a line in so many seconds."""
+
+
+def say(text: str = "") -> None:
+    """Print a result."""
+    typer.echo(text)
+
+
+def complain(text: str) -> None:
+    """Print an error, to stderr."""
+    typer.secho("seqrl: ", fg=typer.colors.RED, bold=True, err=True, nl=False)
+    typer.echo(text, err=True)
+
+
+def remark(text: str) -> None:
+    """Print something the person should know, to stderr."""
+    typer.secho("seqrl: ", fg=typer.colors.YELLOW, bold=True, err=True, nl=False)
+    typer.echo(text, err=True)
+
+
+def say_json(content: Any) -> None:
+    """Print plain data for a program."""
+    typer.echo(json.dumps(content, indent=2, allow_nan=False))
+
+
+def say_table(
+    head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+) -> None:
+    """Print a table; `right` names columns of numbers."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, title in enumerate(head):
+        table.add_column(
+            title, justify="right" if i in right else "left", no_wrap=i < len(head) - 1
+        )
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 400  # a pipe has no edge to wrap at
+    with console.capture() as text:
+        console.print(table)
+    say("\n".join(line.rstrip() for line in text.get().rstrip("\n").split("\n")))
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """Show progress: a bar on a terminal, now and then a line elsewhere."""
+    if sys.stderr.isatty():
+        with _bar() as progress:
+            yield progress
+    else:
+        yield _Lines()
+
+
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    with Bars(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[amount]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, highlight=False),
+        transient=True,
+    ) as bars:
+        shown: dict[str, TaskID] = {}
+
+        def progress(doing: str, done: float, total: float, unit: str) -> None:
+            if doing not in shown:
+                shown[doing] = bars.add_task(doing, total=total or None, amount="")
+            bars.update(
+                shown[doing], completed=done, total=total or None, amount=_amount(done, total, unit)
+            )
+
+        yield progress
+
+
+class _Lines:
+    """Progress as plain lines: the first, the last, and one every `PLAIN_SECONDS`."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, float] = {}
+
+    def __call__(self, doing: str, done: float, total: float, unit: str) -> None:
+        now, finished = time.monotonic(), bool(total) and done >= total
+        if doing in self._last and not finished and now - self._last[doing] < PLAIN_SECONDS:
+            return
+        if self._last.get(doing) == float("inf"):
+            return  # already said that it is finished
+        self._last[doing] = float("inf") if finished else now
+        typer.echo(" ".join(filter(None, [doing, _amount(done, total, unit)])), err=True)
+
+
+def _amount(done: float, total: float, unit: str) -> str:
+    if not unit:
+        return ""
+    if unit == "bytes":
+        done, total, unit = done / 1e6, total / 1e6, "MB"
+    return f"{done:,.0f}/{total:,.0f} {unit}" if total else f"{done:,.0f} {unit}"
