@@ -45,7 +45,9 @@ def _install_pip(python: Path) -> None:
     accept = {"Accept": "application/vnd.pypi.simple.v1+json"}
     with urllib.request.urlopen(urllib.request.Request(f"{index}/pip/", headers=accept)) as answer:
         files = json.load(answer)["files"]
-    wheel = [file for file in files if file["filename"].endswith(".whl") and not file.get("yanked")][-1]
+    wheel = [
+        file for file in files if file["filename"].endswith(".whl") and not file.get("yanked")
+    ][-1]
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / wheel["filename"]
         with urllib.request.urlopen(wheel["url"]) as answer:

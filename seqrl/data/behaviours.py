@@ -18,7 +18,7 @@ from typing import Any
 
 from seqrl.data.cache import Origin, Prepared, entry_folder, look_up, prepare
 from seqrl.data.policy import FOLDER, GRID
-from seqrl.data.recording import SEEDS_A_SHARE, Recording, Share
+from seqrl.data.recording import ROWS, SEEDS_A_SHARE, Recording, Share
 from seqrl.episodes import fingerprint_of
 from seqrl.errors import DataError, UnknownName, told_plainly
 from seqrl.progress import Progress, silent
@@ -37,6 +37,9 @@ is nearest to the official medium set's, mean before spread."""
 
 REPLAY_STEPS = {"halfcheetah": 202_000, "hopper": 402_000, "walker2d": 302_000}
 """Length of the official medium-replay sets, taken for the snapshots."""
+
+RANDOM_SHARD = 16 * ROWS
+"""Episodes of random actions are short: more of them make a file of work."""
 
 SNAPSHOTS = 10
 """Actors in a snapshots set, evenly spaced up to the medium one; an equal share of random actions
@@ -84,12 +87,15 @@ def _actor(body: str, steps: int) -> str:
 
 def _shares(body: str, quality: str) -> tuple[Share, ...]:
     if quality == "random":
-        return (Share("", STEPS),)
+        return (Share("", STEPS, RANDOM_SHARD),)
     if quality == "medium":
         return (Share(_actor(body, MEDIUM[body]), STEPS),)
     policies = ["", *(_actor(body, steps) for steps in snapshot_steps(body))]
     whole, rest = divmod(REPLAY_STEPS[body], len(policies))
-    return tuple(Share(policy, whole + (i < rest)) for i, policy in enumerate(policies))
+    return tuple(
+        Share(policy, whole + (i < rest), ROWS if policy else RANDOM_SHARD)
+        for i, policy in enumerate(policies)
+    )
 
 
 def _embedded(body: str, quality: str) -> Embedded:
@@ -144,12 +150,20 @@ def build(name: str, *, processes: int | None = None, progress: Progress = silen
         raise DataError(f"--processes must be at least 1, not {processes}.")
     workers = processes or len(os.sched_getaffinity(0))
     ready = look_up(name)
-    if ready and ready.name != name and ready.provenance["versions"] != _versions():
-        # Made by another simulator and therefore local: the one installed now may give
-        # the real one.
+    if ready and ready.name != name and _may_become_real(ready):
         with told_plainly(entry_folder(name), "removing"):
             (entry_folder(name) / "episodes.json").unlink()
     return prepare(_origin(chosen, workers), progress)
+
+
+def _may_become_real(local: Prepared) -> bool:
+    """Say whether building anew may give the real name: other versions play, or more is known."""
+    return local.provenance["versions"] != _versions() or _is_known(local)
+
+
+def _is_known(prepared: Prepared) -> bool:
+    name = prepared.name.partition("+")[0]
+    return fingerprint_of(prepared.digests) in {names.get(name) for names in golden().values()}
 
 
 def _origin(chosen: Embedded, workers: int) -> Origin:
@@ -205,9 +219,9 @@ def _versions() -> dict[str, str]:
 
 def _name_by_content(prepared: Prepared) -> str:
     """Give the real name only to the real content."""
-    fingerprint = fingerprint_of(prepared.digests)
-    known = {names.get(prepared.name) for names in golden().values()}
-    return prepared.name if fingerprint in known else f"{prepared.name}+local.{fingerprint[:8]}"
+    if _is_known(prepared):
+        return prepared.name
+    return f"{prepared.name}+local.{fingerprint_of(prepared.digests)[:8]}"
 
 
 def why_local(known: Prepared) -> str:

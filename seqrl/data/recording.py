@@ -46,11 +46,8 @@ class Share:
     """A shipped actor, `hopper/0140000`, or empty for uniformly random actions."""
 
     steps: int
-
-    @property
-    def shard(self) -> int:
-        """Episodes in a file of work: random ones are short."""
-        return ROWS if self.policy else 16 * ROWS
+    shard: int = ROWS
+    """Episodes in a file of work; what is recorded does not depend on it."""
 
     def load(self) -> Policy:
         """Return the policy itself."""
@@ -240,8 +237,7 @@ class Recording:
             for number in range(len(self._lengths[place])):
                 if written >= wanted:
                     break
-                with np.load(self._file(place, number), allow_pickle=False) as shard:
-                    piece = {name: shard[name] for name in shard.files}
+                piece = _read(self._file(place, number))
                 ends = np.flatnonzero(piece["terminated"] | piece["timed_out"]) + 1
                 # The episode that fills the share is its last; the set's own last
                 # is cut, as D4RL cuts.
@@ -254,7 +250,7 @@ class Recording:
 
 def _length_of(file: Path) -> int | None:
     try:
-        with np.load(file, allow_pickle=False) as shard:
+        with file.open("rb") as bytes_, np.load(bytes_, allow_pickle=False) as shard:
             return len(shard["terminated"])
     except FileNotFoundError:
         return None
@@ -262,6 +258,18 @@ def _length_of(file: Path) -> int | None:
         _log.warning("%s is damaged and is recorded again.", file)
         file.unlink()
         return None
+
+
+def _read(file: Path) -> dict[str, Array]:
+    try:
+        with file.open("rb") as bytes_, np.load(bytes_, allow_pickle=False) as shard:
+            return {name: shard[name] for name in shard.files}
+    except (EOFError, ValueError, zipfile.BadZipFile) as error:
+        file.unlink()
+        raise DataError(
+            f"{file} was damaged on disk ({error}) and is deleted. Run the same command again: only "
+            "its episodes are played anew."
+        ) from error
 
 
 _counter: Any = None

@@ -1,0 +1,161 @@
+"""Embedded sets: one name, one content, however they are built."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqrl.data import behaviours
+from seqrl.data.behaviours import MEDIUM, NOT_SHIPPED, SETS, embedded, golden, snapshot_steps
+from seqrl.data.cache import entry_folder, look_up, open_prepared
+from seqrl.data.recording import SEEDS_A_SHARE, Share, play
+from seqrl.errors import UnknownName
+from tests.data import small_build
+from tests.data.golden import PREFIX, first_episodes
+
+ROOT = Path(__file__).parents[2]
+KNOWN = json.loads(PREFIX.read_text())
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the small set stand in the place of a real one, for this test only."""
+    monkeypatch.setitem(SETS, small_build.NAME, small_build.SMALL)
+    yield
+
+
+def test_recipes_are_those_of_the_official_sets() -> None:
+    """Sizes, and shares of the snapshots: ten actors up to the medium one, random actions first."""
+    for body, medium in MEDIUM.items():
+        assert sum(s.steps for s in SETS[f"seqrl/{body}-medium-v1"].shares) == 1_000_000
+        assert sum(s.steps for s in SETS[f"seqrl/{body}-random-v1"].shares) == 1_000_000
+        shares = SETS[f"seqrl/{body}-medium-snapshots-v1"].shares
+        assert [share.policy for share in shares[:1]] == [""] and len(shares) == 11
+        assert sum(share.steps for share in shares) == behaviours.REPLAY_STEPS[body]
+        assert max(s.steps for s in shares) - min(s.steps for s in shares) <= 1
+        steps = snapshot_steps(body)
+        assert steps[-1] == medium and len(set(steps)) == 10
+        assert np.abs(np.array(steps) - np.linspace(medium / 10, medium, 10)).max() <= 5_000
+
+
+def test_golden_is_complete_and_never_ambiguous() -> None:
+    """A name that denoted two contents would put different data into one column."""
+    names = [(name, print_) for table in golden().values() for name, print_ in table.items()]
+    assert {name for name, _ in names} == set(SETS)
+    assert len(dict(names)) == len(set(names)) == len({print_ for _, print_ in names})
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_first_episodes_of_every_policy_are_the_known_ones(name: str) -> None:
+    """A change of policy, player, simulator or noise would silently change what a name denotes."""
+    version = behaviours.simulator_version()
+    if version not in KNOWN:
+        pytest.skip(f"fingerprints are known for {', '.join(KNOWN)}, not for {version}")
+    assert first_episodes(SETS[name]) == KNOWN[version][name]
+
+
+def test_sets_that_do_not_exist_are_said_not_faked() -> None:
+    """Expert data that is not there must not be something else under its name."""
+    for quality in NOT_SHIPPED:
+        with pytest.raises(UnknownName, match="not shipped yet"):
+            embedded(f"seqrl/hopper-{quality}-v1")
+    with pytest.raises(UnknownName, match="no embedded set"):
+        embedded("seqrl/humanoid-medium-v1")
+
+
+def test_processes_do_not_change_the_content(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever finishes first must not come first."""
+    prints = []
+    for processes in (1, 2):
+        monkeypatch.setenv("SEQRL_HOME", str(tmp_path / str(processes)))
+        known = small_build.build(processes)
+        prints.append(open_prepared(known).fingerprint)
+    assert prints[0] == prints[1]
+
+
+def test_a_set_is_its_policies_episodes_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compare with playing every episode by itself and adding them up by hand."""
+    shares = (Share("", 500), Share("hopper/0030000", 1_500), Share("hopper/0070000", 1_000))
+    chosen = replace(small_build.SMALL, shares=shares)
+    monkeypatch.setitem(SETS, small_build.NAME, chosen)
+    known = behaviours.build(small_build.NAME, processes=2)
+    episodes = open_prepared(known, tail=True)
+    wanted, position = 0, 0
+    for place, share in enumerate(shares):
+        wanted, seed = wanted + share.steps, place * SEEDS_A_SHARE
+        while position < wanted:
+            alone = play(chosen.task, share.load(), chosen.short, range(seed, seed + 1))
+            end = min(position + len(alone["rewards"]), episodes.steps)
+            for name, column in alone.items():
+                np.testing.assert_array_equal(
+                    episodes.columns[name][position:end], column[: end - position], err_msg=name
+                )
+            position, seed = position + len(alone["rewards"]), seed + 1
+    assert known.steps + known.cut_off_steps == wanted == 3_000
+    assert known.name == f"{small_build.NAME}+local.{open_prepared(known).fingerprint[:8]}"
+    assert "content differs" in behaviours.why_local(known)
+
+
+def test_a_killed_build_goes_on_where_it_was(tmp_path: Path) -> None:
+    """The power cord: nothing finished is lost, nothing half is taken, nobody is left running."""
+    command = [sys.executable, "-m", "tests.data.small_build", "2"]
+    environment = {**os.environ, "SEQRL_HOME": str(tmp_path / "whole")}
+    whole = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+
+    environment["SEQRL_HOME"] = str(tmp_path / "killed")
+    folder = tmp_path / "killed" / "data" / small_build.NAME
+    victim = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(folder.rglob("share-*.npz")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    kept = {file.name: file.stat().st_mtime_ns for file in folder.rglob("share-*.npz")}
+    assert kept and not (folder / "episodes.json").exists()
+    deadline = time.monotonic() + 30
+    while _alive(victim.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not _alive(victim.pid), "a player outlived the build that started it"
+
+    again = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
+    first, second = json.loads(whole.stdout), json.loads(again.stdout)
+    assert second["fingerprint"] == first["fingerprint"] and second["name"] == first["name"]
+    assert first["begun_at"] == 0 < second["begun_at"]
+    assert not list(folder.rglob("share-*.npz")), "scratch files stay behind"
+
+
+def _alive(session: int) -> bool:
+    """Whether any process of that session still runs."""
+    found = subprocess.run(
+        ["ps", "-o", "stat=", "-s", str(session)], capture_output=True, text=True
+    )
+    return any(not line.startswith("Z") for line in found.stdout.split("\n") if line.strip())
+
+
+def test_a_damaged_shard_is_played_again(small: None) -> None:
+    """A file cut short by a full disk must not become data."""
+    known = small_build.build(2)
+    right = open_prepared(known).fingerprint
+    scratch = entry_folder(small_build.NAME) / "unfinished"
+    recipe = behaviours._origin(small_build.SMALL, 1)
+    (entry_folder(small_build.NAME) / "episodes.json").unlink()
+    scratch.mkdir()
+    list(recipe.read(scratch, lambda *told: None))
+    (folder,) = scratch.iterdir()
+    shard = folder / "share-01.shard-00000.npz"
+    shard.write_bytes(shard.read_bytes()[:-1000])
+    again = small_build.build(1)
+    assert open_prepared(again).fingerprint == right
+    assert look_up(small_build.NAME) == again
