@@ -231,13 +231,10 @@ def export_data(
     """Write episodes to a file in D4RL's layout, or to a local Minari set `minari/<id>`."""
     episodes = view(known, name)
     if target.startswith("minari/"):
-        from seqrl.data import minari
+        from seqrl.data.minari_export import export_minari
 
-        return str(
-            minari.export_minari(
-                episodes, play_task(known, name), target.removeprefix("minari/"), progress
-            )
-        )
+        task = play_task(known, name)
+        return str(export_minari(episodes, task, target.removeprefix("minari/"), progress))
     file = Path(target).expanduser()
     write_layout(episodes, file, states=states and "states" in episodes.columns, progress=progress)
     return str(file)
