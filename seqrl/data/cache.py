@@ -317,11 +317,11 @@ def verify(known: Prepared) -> list[str]:
     ]
 
 
-def replace_file(target: Path, text: str) -> None:
-    """Write `text` under a temporary name, see it on disk, then put it in the place of `target`."""
+def replace_file(target: Path, content: str | bytes) -> None:
+    """Write under a temporary name, see it on disk, then put it in the place of `target`."""
     fresh = target.with_name(f".{target.name}.{uuid4().hex[:12]}")
     try:
-        fresh.write_text(text)
+        fresh.write_bytes(content.encode() if isinstance(content, str) else content)
         _to_disk(fresh)
         fresh.replace(target)
     finally:
