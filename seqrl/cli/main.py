@@ -54,7 +54,7 @@ def main() -> None:
         complain(str(error))
         sys.exit(2)
     except KeyboardInterrupt:
-        complain("stopped. What was finished is kept; the same command goes on from there.")
+        complain("stopped. A download or build goes on from here when the command is given again.")
         sys.exit(130)
     except BrokenPipeError:  # `seqrl tasks | head`
         sys.stderr.close()

@@ -229,6 +229,11 @@ def export_data(
     known: Prepared, name: Name, target: str, *, states: bool, progress: Progress = silent
 ) -> str:
     """Write episodes to a file in D4RL's layout, or to a local Minari set `minari/<id>`."""
+    if name.environment:
+        raise SeqrlError(
+            f"An export is of the data, which is of {known.task.environment}: name it without "
+            f"@{name.environment}."
+        )
     episodes = view(known, name)
     if target.startswith("minari/"):
         from seqrl.data.minari_export import export_minari
