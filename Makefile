@@ -10,9 +10,9 @@ help:  ## Show this list
 
 install: .venv/ready  ## Make .venv with seqrl and everything its tests need
 
-.venv/ready: constraints.txt pyproject.toml .ci/venv.py
+.venv/ready: constraints.txt pyproject.toml .ci/environment.py
 	@echo "Installing into .venv (several hundred MB the first time) ..."
-	@$(PYTHON) .ci/venv.py .venv
+	@$(PYTHON) .ci/environment.py .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch .venv/ready
 	@echo "Ready: $(BIN)/seqrl --help"

@@ -1,6 +1,6 @@
 """Make a virtual environment with pip, also where Debian's python3 comes without ensurepip.
 
-usage: venv.py FOLDER. An environment that is already there is kept.
+usage: environment.py FOLDER. An environment that is already there is kept.
 """
 
 import json
