@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 import threading
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -106,7 +107,10 @@ def _room(folder: Path) -> dict[str, Any]:
     """Find the free disk, and whether something can be written there."""
     existing = next(place for place in [folder, *folder.parents] if place.exists())
     free = shutil.disk_usage(existing).free
-    if not os.access(existing, os.W_OK):
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError:
         return {
             "free": free,
             "problem": f"{folder} cannot be written; set SEQRL_HOME to another folder",

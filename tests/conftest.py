@@ -1,4 +1,4 @@
-"""What every test gets: a home of its own, no network but 127.0.0.1, and the command line as a function."""
+"""What every test gets: a home of its own, no network but 127.0.0.1, the command as a function."""
 
 import socket
 import sys

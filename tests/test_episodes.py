@@ -87,7 +87,7 @@ def test_a_long_return_does_not_drift() -> None:
 
 
 def test_delayed_keeps_returns_and_moves_rewards() -> None:
-    """DT's delayed setting: the whole return with the last step, nothing before, the data untouched."""
+    """DT's delayed setting: the whole return with the last step, nothing before."""
     made = episodes()
     before = made.rewards.copy()
     late = made.delayed()

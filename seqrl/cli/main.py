@@ -47,6 +47,7 @@ def _options(
 
 def main() -> None:
     """Run the command: status 2 and a sentence where a person can help, 130 after Ctrl-C."""
+    sys.path.insert(0, "")  # module:Id and module:function of the folder one is in
     logging.basicConfig(level=logging.WARNING, format="seqrl: %(message)s", stream=sys.stderr)
     try:
         app(standalone_mode=True)

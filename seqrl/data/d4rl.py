@@ -78,7 +78,7 @@ def differences(facts: Facts, prepared: Prepared) -> list[str]:
     returns = open_prepared(prepared).returns
     # Published with one decimal, so half of the last digit is all they may be off, and a
     # float32 sum.
-    found = {
+    found: dict[str, tuple[float, float | None, float]] = {
         "episodes": (prepared.episodes, facts.episodes, 0.0),
         "steps": (prepared.steps, facts.steps, 0.0),
         "mean return": (float(returns.mean()), facts.mean, 0.06),
@@ -89,5 +89,5 @@ def differences(facts: Facts, prepared: Prepared) -> list[str]:
     return [
         f"{what} {got:,.10g}, published {published:,.10g}"
         for what, (got, published, room) in found.items()
-        if abs(got - published) > room
+        if published is not None and abs(got - published) > room
     ]

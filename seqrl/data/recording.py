@@ -267,8 +267,8 @@ def _read(file: Path) -> dict[str, Array]:
     except (EOFError, ValueError, zipfile.BadZipFile) as error:
         file.unlink()
         raise DataError(
-            f"{file} was damaged on disk ({error}) and is deleted. Run the same command again: only "
-            "its episodes are played anew."
+            f"{file} was damaged on disk ({error}) and is deleted. Run the same command again: "
+            "only its episodes are played anew."
         ) from error
 
 

@@ -82,6 +82,8 @@ def _as_spread(facts: Facts, task: Task) -> dict[str, Any]:
             "max": facts.maximum,
         },
         "score": {"mean": task.score(facts.mean)},
-        "length": {"mean": facts.steps / facts.episodes} if facts.steps else None,
+        "length": {"mean": facts.steps / facts.episodes}
+        if facts.steps and facts.episodes
+        else None,
         "source": facts.source,
     }

@@ -23,9 +23,9 @@ REFERENCE_SOURCE = "d4rl 1.1, infos.py"
 class Facts:
     """What is published about the content of an official file: checked after every download."""
 
-    episodes: int
-    """Finished episodes."""
-    steps: int
+    episodes: int | None
+    """Finished episodes; nothing where no source says it."""
+    steps: int | None
     """Steps of finished episodes."""
     mean: float
     deviation: float
@@ -65,7 +65,12 @@ DATASETS = ("random", "medium", "expert", "medium-replay", "full-replay", "mediu
 
 
 def _facts(
-    episodes: int, steps: int, mean: float, deviation: float, minimum: float, maximum: float
+    episodes: int | None,
+    steps: int | None,
+    mean: float,
+    deviation: float,
+    minimum: float,
+    maximum: float,
 ) -> Facts:
     return Facts(
         episodes=episodes,
@@ -78,6 +83,9 @@ def _facts(
 
 
 FACTS = {
+    "halfcheetah-random": _facts(1000, 1_000_000, -288.8, 80.4, -526.0, -85.4),
+    "hopper-random": _facts(None, None, 18.4, 17.5, 2.9, 292.6),
+    "walker2d-random": _facts(None, None, 1.9, 5.8, -17.0, 75.0),
     "halfcheetah-medium": _facts(1000, 1_000_000, 4770.3, 355.8, -310.2, 5309.4),
     "halfcheetah-medium-replay": _facts(202, 202_000, 3093.3, 1680.7, -638.5, 4985.1),
     "halfcheetah-expert": _facts(1000, 1_000_000, 10656.4, 441.7, 2045.8, 11252.0),

@@ -214,8 +214,8 @@ class Simulator:
     def write(self, state: Array) -> None:
         """Put the simulator into a state that `read` gave.
 
-        What follows is equal to the bit, with one exception: Ant's reward reads the torso's place as
-        it was one substep before, which is no part of the state.
+        What follows is equal to the bit, with one exception: Ant's reward reads the torso's place
+        as it was one substep before, which is no part of the state.
         """
         full = np.ascontiguousarray(state, np.float64)
         self._mujoco.mj_setState(self._bare.model, self._bare.data, full, self._kind)

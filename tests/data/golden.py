@@ -2,8 +2,8 @@
 
 usage: python tests/data/golden.py [--write] [NAME ...]
 
-`--write` notes what this machine found, for the simulator version that is installed: only for sets that are
-new. It also notes the digests of each policy's first episodes, which the tests play every time.
+`--write` notes what this machine found, for the simulator version that is installed: only for sets
+that are new. It also notes the digests of each policy's first episodes, which the tests play.
 """
 
 import json

@@ -19,7 +19,7 @@ def layout(
     width: int = WIDTH,
     actions: int = ACTIONS,
 ) -> dict[str, Array]:
-    """Columns in D4RL's layout: episodes of these lengths, odd ones timed out; then a cut-off tail."""
+    """Columns in D4RL's layout: episodes of these lengths, odd ones timed out; then a tail."""
     generator = np.random.default_rng(seed)
     steps = sum(lengths) + tail
     ends = np.cumsum(lengths) - 1

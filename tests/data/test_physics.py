@@ -121,7 +121,7 @@ def test_clipped_velocities_are_left_out_and_counted(tmp_path: Path) -> None:
     assert verdict.left_out > 100 and verdict.agrees
     observations[:, 7] = -10.0
     none = replace(some, columns={**some.columns, "observations": observations})
-    with pytest.raises(DataError, match="none of .* could be restored"):
+    with pytest.raises(DataError, match=r"none of .* could be restored"):
         check(none, task_of("hopper"), sample=50)
 
 

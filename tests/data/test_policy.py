@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_sums_are_added_in_order() -> None:
 
 
 @pytest.mark.parametrize("file", FILES[::7], ids=lambda file: f"{file.parent.name}-{file.stem}")
-def test_actions_and_densities_are_those_of_the_squashed_gaussian(file) -> None:  # type: ignore[no-untyped-def]
+def test_actions_and_densities_are_those_of_the_squashed_gaussian(file: Path) -> None:
     """torch's own distribution is the judge; a wrong log-density would spoil importance weights."""
     policy = ActorPolicy.load(file)
     weights = {name: (torch.tensor(k), torch.tensor(b)) for name, (k, b) in policy.weights.items()}
@@ -62,7 +63,7 @@ def test_actions_and_densities_are_those_of_the_squashed_gaussian(file) -> None:
     density = Independent(squashed, 1)
     moderate = (before.abs() < 4).all(1).numpy()  # torch inverts tanh, we do not have to
     sample = torch.tanh(before)
-    expected = density.log_prob(sample).numpy()
+    expected = density.log_prob(sample).numpy()  # type: ignore[no-untyped-call]
     np.testing.assert_allclose(log_probabilities[moderate], expected[moderate], atol=1e-3)
     assert moderate.sum() > 10
 

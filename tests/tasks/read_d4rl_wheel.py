@@ -1,4 +1,4 @@
-"""Read every URL and reference return out of the d4rl 1.1 package, into the fixture beside this file.
+"""Read every URL and reference return out of the d4rl 1.1 package, into a fixture beside this.
 
 usage: python tests/tasks/read_d4rl_wheel.py   (needs the package index)
 

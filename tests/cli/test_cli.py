@@ -1,0 +1,215 @@
+"""The command line: what a person and a program get, and what happens without a network."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seqrl.data import behaviours
+from seqrl.data.behaviours import SETS
+from tests.conftest import Ended
+from tests.data import small_build
+from tests.data.making import layout, write_hdf5
+
+Run = Callable[..., Ended]
+
+
+def _import(seqrl: Run, folder: Path, name: str = "mine", **made: object) -> str:
+    file = write_hdf5(folder / f"{name}.hdf5", layout(**made))  # type: ignore[arg-type]
+    ended = seqrl(
+        "data", "import", file, "--name", name, "--environment", "Hopper-v4", "--reference", 0, 100,
+        "--json",
+    )  # fmt: skip
+    assert ended.status == 0, ended.err
+    return str(json.loads(ended.out)["name"])
+
+
+def test_score_of_the_issue(seqrl: Run) -> None:
+    """The number that everybody asks for first."""
+    assert seqrl("score", "--task", "hopper-medium", "--return", 1985).out == "61.6\n"
+    found = json.loads(seqrl("score", "--task", "hopper-medium-v2", "--return", 1985, "--json").out)
+    assert found["score"] == pytest.approx(61.6148, abs=1e-3)
+    assert found["reference"]["source"] == "d4rl 1.1, infos.py"
+    assert (
+        seqrl("score", "--task", "maze2d-umaze-dense", "--return", 193.66285642381482).out
+        == "100.0\n"
+    )
+    assert seqrl("score", "--task", "hopper-medium-snapshots", "--return", 1985).out == "61.6\n"
+
+
+def test_score_refuses_nonsense(seqrl: Run) -> None:
+    """A misspelt task gets near names, a NaN gets no score."""
+    wrong = seqrl("score", "--task", "hoper-medium", "--return", 1)
+    assert wrong.status == 2 and "Did you mean hopper-medium" in wrong.err and not wrong.out
+    assert seqrl("score", "--task", "hopper-medium", "--return", "nan").status == 2
+    assert seqrl("score", "--task", "hopper-medium", "--return", "many").status == 2
+
+
+def test_tasks_lists_the_catalogue(seqrl: Run) -> None:
+    """Every task, with the reason where it cannot be played."""
+    found = json.loads(seqrl("tasks", "--json").out)
+    assert len(found) == 59 + len(SETS)
+    assert all({"name", "environment", "reference", "not_playable"} <= set(task) for task in found)
+    text = seqrl("tasks", "kitchen").out
+    assert text.count("kitchen-") >= 3 and "no: " in text
+    assert seqrl("tasks", "nothing-like-this").status == 2
+
+
+def test_doctor_needs_no_network(seqrl: Run) -> None:
+    """It is what people run when nothing works: it must not fail itself."""
+    ended = seqrl("doctor", "--json")
+    assert ended.status == 0, ended.err
+    found = json.loads(ended.out)
+    assert found["packages"]["mujoco"] and found["device"]["cores"] >= 1
+    assert set(found["hosts"]) == {"rail.eecs.berkeley.edu", "huggingface.co"}
+    assert not any(said == "answers" for said in found["hosts"].values())
+    assert "This machine" in seqrl("doctor").out
+
+
+def test_doctor_reports_a_folder_that_cannot_be_used(
+    seqrl: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file where the cache folder should be is a problem to be told, not a traceback."""
+    (tmp_path / "taken").write_text("")
+    monkeypatch.setenv("SEQRL_HOME", str(tmp_path / "taken"))
+    ended = seqrl("doctor")
+    assert ended.status == 0 and "cannot run a benchmark yet" in ended.out
+
+
+def test_info_of_imported_data(seqrl: Run, tmp_path: Path) -> None:
+    """Counts and statistics against the arrays themselves."""
+    name = _import(seqrl, tmp_path, lengths=(5, 3, 7), tail=4, seed=3)
+    columns = layout((5, 3, 7), tail=4, seed=3)
+    rewards = columns["rewards"].astype(np.float64)
+    returns = np.array([rewards[:5].sum(), rewards[5:8].sum(), rewards[8:15].sum()])
+    found = json.loads(seqrl("data", "info", "file/mine", "--json").out)
+    assert found["name"] == name and re.fullmatch(r"file/mine\+[0-9a-f]{8}", name)
+    assert (found["episodes"], found["steps"], found["cut_off_steps"]) == (3, 15, 4)
+    assert found["return"]["mean"] == pytest.approx(returns.mean())
+    assert found["return"]["std"] == pytest.approx(returns.std())
+    assert found["score"]["max"] == pytest.approx(returns.max())
+    assert found["length"]["quantiles"]["0.5"] == 5
+    text = seqrl("data", "info", name).out
+    assert "3 episodes, 15 steps (19 collected; the last 4 are a cut-off episode, dropped)" in text
+    tail = json.loads(seqrl("data", "info", "file/mine+tail", "--json").out)
+    assert (tail["episodes"], tail["steps"]) == (4, 18)
+    delayed = json.loads(seqrl("data", "info", "file/mine+delayed", "--json").out)
+    assert delayed["return"]["mean"] == pytest.approx(returns.mean(), rel=1e-5)
+    assert len({d["fingerprint"] for d in (found, tail, delayed)}) == 3
+
+
+def test_another_content_under_the_same_name_is_refused(seqrl: Run, tmp_path: Path) -> None:
+    """A record names its content; data imported anew under that name must not take its place."""
+    first = _import(seqrl, tmp_path, seed=1)
+    second = _import(seqrl, tmp_path / "again", seed=2)
+    assert first != second
+    ended = seqrl("data", "info", first)
+    assert ended.status == 2 and second in ended.err
+
+
+def test_a_short_name_says_what_it_became(
+    seqrl: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Embedded data must never be taken for D4RL's because nobody said so."""
+    ended = seqrl("data", "info", "hopper-medium")
+    assert ended.status == 2 and "seqrl data build seqrl/hopper-medium-v1" in ended.err
+    monkeypatch.setitem(SETS, small_build.NAME, small_build.SMALL)
+    behaviours.build(small_build.NAME, processes=1)
+    ended = seqrl("data", "info", "hopper-medium")
+    assert ended.status == 0
+    assert "because the official file is not on this machine" in ended.err
+    assert "NOT D4RL data" in ended.out and "d4rl/hopper-medium-v2" in ended.out
+    assert "this is not seqrl/hopper-medium-v1: its content differs" in ended.err
+    forbidden = seqrl("data", "info", "hopper-medium", "--data", "d4rl")
+    assert forbidden.status == 2 and "seqrl data fetch d4rl/hopper-medium-v2" in forbidden.err
+    versioned = seqrl("data", "info", "hopper-medium-v2")
+    assert versioned.status == 2, "a D4RL version must not fall back to embedded data"
+
+
+def test_check_ends_with_its_verdict(
+    seqrl: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0 where simulator and data agree, 1 where they do not, 2 where the question is wrong."""
+    monkeypatch.setitem(SETS, small_build.NAME, small_build.SMALL)
+    behaviours.build(small_build.NAME, processes=1)
+    same = seqrl("data", "check", "hopper-medium", "--sample", 50)
+    assert same.status == 0 and "to the last stored bit" in same.out and "intact" in same.out
+    found = json.loads(seqrl("data", "check", "hopper-medium", "--sample", 50, "--json").out)
+    assert found["agrees"] and found["observation"]["worst"] == 0 and found["changed_columns"] == []
+    newer = seqrl("data", "check", "hopper-medium@v5", "--sample", 50, "--json")
+    assert json.loads(newer.out)["environment"] == "Hopper-v5"
+    made_up = _import(seqrl, tmp_path)
+    foreign = seqrl("data", "check", made_up)
+    assert foreign.status == 1 and "FOREIGN" in foreign.out
+    assert seqrl("data", "check", made_up, "--sample", 0).status == 2
+
+
+@pytest.mark.parametrize("ending", ["hdf5", "npz"])
+def test_export_and_import_again_is_the_same_data(seqrl: Run, tmp_path: Path, ending: str) -> None:
+    """What leaves must come back with the same fingerprint."""
+    name = _import(seqrl, tmp_path)
+    assert seqrl("data", "export", "file/mine", tmp_path / f"out.{ending}").status == 0
+    out = tmp_path / f"out.{ending}"
+    ended = seqrl("data", "import", out, "--name", "back", "--environment", "Hopper-v4", "--json")
+    assert json.loads(ended.out)["name"].split("+")[1] == name.split("+")[1]
+
+
+def test_import_from_a_function(
+    seqrl: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No edit inside the package for one's own data."""
+    (tmp_path / "mydata.py").write_text(
+        "import numpy as np\n"
+        "def episodes():\n"
+        "    for n in (4, 6):\n"
+        "        yield dict(observations=np.ones((n, 11)), actions=np.zeros((n, 3)),\n"
+        "                   rewards=np.full(n, 0.5), terminated=n == 4)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    ended = seqrl(
+        "data", "import", "mydata:episodes", "--name", "f", "--environment", "Hopper-v4", "--json"
+    )
+    assert ended.status == 0, ended.err
+    found = json.loads(ended.out)
+    assert (found["episodes"], found["steps"]) == (2, 10)
+    assert found["ends"] == {"terminated": 1, "timed_out": 1}
+    assert found["return"]["max"] == 3.0
+
+
+def test_list_and_remove(seqrl: Run, tmp_path: Path) -> None:
+    """What is here, what can be made; and a removal that only removes what it says."""
+    name = _import(seqrl, tmp_path)
+    listed = json.loads(seqrl("data", "list", "--json").out)["data"]
+    assert [row["how"] for row in listed if row["name"] == name] == ["prepared"]
+    assert sum(row["how"].startswith("seqrl data build") for row in listed) == len(SETS)
+    assert sum(row["how"].startswith("seqrl data fetch") for row in listed) == 59
+    assert name in seqrl("data", "list").out
+    asked = seqrl("data", "remove", "file/mine")
+    assert asked.status == 2 and "--yes" in asked.err
+    assert seqrl("data", "remove", "file/mine", "--yes").status == 0
+    assert seqrl("data", "info", "file/mine").status == 2
+    assert (tmp_path / "mine.hdf5").exists()
+
+
+def test_every_command_explains_itself(seqrl: Run) -> None:
+    """--help that teaches, for every command there is."""
+    groups = {
+        "data": ["list", "info", "build", "fetch", "check", "import", "export", "remove"],
+        "behaviours": ["train", "measure"],
+    }
+    for group, commands in groups.items():
+        for command in commands:
+            ended = seqrl(group, command, "--help")
+            assert ended.status == 0 and len(ended.out) > 200, command
+    assert "seqrl 0." in seqrl("--version").out
+
+
+def test_progress_without_a_terminal_is_a_few_plain_lines(seqrl: Run, tmp_path: Path) -> None:
+    """A log file full of carriage returns helps nobody."""
+    file = write_hdf5(tmp_path / "a.hdf5", layout())
+    ended = seqrl("data", "import", file, "--name", "mine", "--environment", "Hopper-v4")
+    assert "\r" not in ended.err and "\x1b" not in ended.err
+    assert "15/15 steps" in ended.err
