@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from seqrl.data.cache import Origin, Prepared, entry_folder, look_up, prepare
+from seqrl.data.player import ROWS
 from seqrl.data.policy import FOLDER, GRID
-from seqrl.data.recording import ROWS, SEEDS_A_SHARE, Recording, Share
+from seqrl.data.recording import SEEDS_A_SHARE, Recording, Share
 from seqrl.episodes import fingerprint_of
 from seqrl.errors import DataError, UnknownName, told_plainly
 from seqrl.progress import Progress, silent

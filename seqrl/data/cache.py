@@ -28,7 +28,7 @@ from seqrl.data.writer import ColumnWriter
 from seqrl.episodes import Array, ColumnDigest, Episodes, digest_of, starts_of
 from seqrl.errors import DataError, told_plainly
 from seqrl.progress import Progress, silent
-from seqrl.tasks.task import Reference, Task
+from seqrl.tasks.task import Task, task_from
 
 FORMAT = 1
 """Of `episodes.json`; another number is prepared again."""
@@ -111,10 +111,7 @@ def look_up(name: str) -> Prepared | None:
         known = json.loads(text)
         if known["format"] != FORMAT:
             return None
-        task = known.pop("task")
-        reference = task.pop("reference")
-        known_task = Task(**task, reference=Reference(**reference) if reference else None)
-        return Prepared(task=known_task, **known)
+        return Prepared(**{**known, "task": task_from(known["task"])})
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{index} is damaged ({error}). Remove the prepared copy with `seqrl data remove "

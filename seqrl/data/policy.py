@@ -29,6 +29,11 @@ FOLDER = Path(__file__).with_name("policies")
 LAYERS = ("hidden_1", "hidden_2", "mean", "log_deviation")
 
 
+def shipped(name: str) -> "Policy":
+    """Return a shipped actor by name, `hopper/0330000`; uniformly random actions for no name."""
+    return ActorPolicy.load(FOLDER / f"{name}.safetensors") if name else UniformPolicy()
+
+
 class Policy(Protocol):
     """Acts on single observations of many rows, with noise drawn by the caller."""
 

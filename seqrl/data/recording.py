@@ -1,37 +1,31 @@
-"""Recording: behaviour policies play episodes in parallel processes, each episode from its own
-seed.
+"""Recording: behaviour policies play in parallel processes, each episode from its own seed.
 
 The work is cut into shards of episodes. A finished shard is a file in the scratch folder, so a
 killed build goes on where it was. What is recorded depends on nothing but the set, the policies and
 the simulator.
 """
 
-import hashlib
+import json
 import logging
-import os
-import signal
+import subprocess
+import sys
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
-from seqrl.data.policy import FOLDER, ActorPolicy, Policy, UniformPolicy
+from seqrl.data.player import ROWS
 from seqrl.episodes import Array
 from seqrl.errors import DataError
 from seqrl.progress import Progress
-from seqrl.tasks.environment import Environments
 from seqrl.tasks.task import Task
-
-ROWS = 64
-"""Episodes that one process plays at a time."""
 
 SEEDS_A_SHARE = 1_000_000
 
@@ -49,102 +43,69 @@ class Share:
     shard: int = ROWS
     """Episodes in a file of work; what is recorded does not depend on it."""
 
-    def load(self) -> Policy:
-        """Return the policy itself."""
-        return (
-            ActorPolicy.load(FOLDER / f"{self.policy}.safetensors")
-            if self.policy
-            else UniformPolicy()
-        )
-
-
-def play(
-    task: Task, policy: Policy, set_name: str, seeds: range, counter: Any = None
-) -> dict[str, Array]:
-    """Play one episode from each seed; all columns, in the order of the seeds."""
-    rows = min(ROWS, len(seeds))
-    environments = Environments(task, rows)
-    simulators = environments.simulators(range(rows))
-    buffers = _buffers(rows, task, simulators[0].width)
-    noise = np.empty((rows, task.horizon, task.action_width))
-    seed_of, steps, seen = (
-        np.zeros(rows, int),
-        np.zeros(rows, int),
-        buffers["observations"][:, 0].copy(),
-    )
-    finished: dict[int, dict[str, Array]] = {}
-    waiting = iter(seeds)
-    set_key = int.from_bytes(hashlib.sha256(set_name.encode()).digest()[:8], "big")
-
-    def begin(row: int) -> None:
-        if (seed := next(waiting, None)) is not None:
-            seed_of[row], steps[row] = seed, 0
-            seen[row] = environments.start([seed], [row])[0]
-            generator = np.random.default_rng([set_key, seed])
-            noise[row] = policy.noise(generator, task.horizon, task.action_width)
-
-    for row in range(rows):
-        begin(row)
-    while len(playing := environments.playing):
-        at = steps[playing]
-        actions, log_probabilities = policy.act(seen[playing], noise[playing, at])
-        buffers["observations"][playing, at] = seen[playing]
-        buffers["actions"][playing, at] = actions
-        buffers["log_probabilities"][playing, at] = log_probabilities
-        for row, step in zip(playing, at, strict=True):
-            buffers["states"][row, step] = simulators[row].read()
-        outcome = environments.step(actions.astype(np.float32))
-        buffers["rewards"][playing, at] = outcome.rewards
-        buffers["next_observations"][playing, at] = outcome.observations
-        buffers["terminated"][playing, at] = outcome.terminated
-        buffers["timed_out"][playing, at] = outcome.timed_out
-        seen[playing] = outcome.observations
-        steps[playing] += 1
-        for row in playing[outcome.terminated | outcome.timed_out]:
-            finished[seed_of[row]] = {
-                name: buffer[row, : steps[row]].copy() for name, buffer in buffers.items()
-            }
-            begin(row)
-        if counter is not None:
-            with counter.get_lock():
-                counter.value += len(playing)
-    return {name: np.concatenate([finished[seed][name] for seed in seeds]) for name in buffers}
-
-
-def _buffers(rows: int, task: Task, state_width: int) -> dict[str, Array]:
-    def room(*width: int, dtype: Any = np.float32) -> Array:
-        return np.zeros((rows, task.horizon, *width), dtype)
-
-    return {
-        "observations": room(task.observation_width),
-        "actions": room(task.action_width),
-        "rewards": room(),
-        "terminated": room(dtype=np.bool_),
-        "timed_out": room(dtype=np.bool_),
-        "next_observations": room(task.observation_width),
-        "states": room(state_width, dtype=np.float64),
-        "log_probabilities": room(),
-    }
-
-
-# ---- many shards, many processes -----------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class _Work:
-    task: Task
-    set_name: str
-    share: Share
+    """One shard to be played."""
+
     place: int
     """Which share of the set."""
     number: int
     """Which shard of the share."""
-    file: Path
+    order: dict[str, Any]
+    """What the player is told."""
 
-    @property
-    def seeds(self) -> range:
-        first = self.place * SEEDS_A_SHARE + self.number * self.share.shard
-        return range(first, first + self.share.shard)
+
+class _Player:
+    """One process that plays shards, one after the other; its answers go into a common queue."""
+
+    def __init__(self, answers: "SimpleQueue[_Answer]") -> None:
+        # -P: the folder one is in must not shadow modules
+        command = [sys.executable, "-P", "-m", "seqrl.data.player"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._listener = threading.Thread(target=self._listen, args=(answers,), daemon=True)
+        self._listener.start()
+
+    def _listen(self, answers: "SimpleQueue[_Answer]") -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                word, _, content = line.strip().partition(" ")
+                answers.put((self, word, content))
+        answers.put((self, "died", str(self._process.wait())))
+
+    def give(self, work: _Work) -> _Work:
+        """Ask for a shard."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it died; its listener says so
+            self._process.stdin.write(json.dumps(work.order) + "\n")
+            self._process.stdin.flush()
+        return work
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        self._listener.join()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+
+
+_Answer = tuple[_Player, str, str]
+
+
+def _failure(word: str, content: str, doing: str) -> Exception:
+    """Make an error of what a player said last."""
+    if word == "failed":
+        _, message = json.loads(content)
+        return DataError(message)
+    return DataError(
+        f"A process that was {doing} died with status {content} (killed, or out of memory?). Run "
+        "the same command again: what is finished is kept. Fewer processes need less memory: "
+        "--processes 1."
+    )
 
 
 class Recording:
@@ -176,52 +137,55 @@ class Recording:
 
     def run(self, processes: int, progress: Progress) -> None:
         """Play until every share has its steps."""
-        context = get_context("spawn")
-        counter = context.Value("q", 0)
-        under_way: dict[Future[int], _Work] = {}
-        before, doing = self.done, f"playing {self.set_name}"
-        progress(doing, before, self.total, "steps")
-        if self._next(under_way) is None:
-            return
-        with ProcessPoolExecutor(processes, context, _prepare_worker, (counter,)) as pool:
-            try:
-                while True:
-                    while len(under_way) < processes and (work := self._next(under_way)):
-                        under_way[pool.submit(_record, work)] = work
-                    if not under_way:
-                        break
-                    finished, _ = wait(under_way, timeout=0.5, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        work = under_way.pop(future)
-                        self._lengths[work.place][work.number] = future.result()
-                    progress(doing, min(before + counter.value, self.total), self.total, "steps")
-            except BrokenProcessPool as error:
-                raise DataError(
-                    f"A process that was {doing} died (killed, or out of memory?). Run the same "
-                    "command "
-                    "again: what is finished is kept. Fewer processes need less memory: "
-                    "--processes 1."
-                ) from error
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                for process in (pool._processes or {}).values():
-                    process.terminate()
-                raise
+        doing, taken = f"playing {self.set_name}", self.done
+        progress(doing, taken, self.total, "steps")
+        answers: SimpleQueue[_Answer] = SimpleQueue()
+        players: list[_Player] = []
+        under_way: dict[_Player, _Work] = {}
+        try:
+            for _ in range(processes):
+                if work := self._next(under_way.values()):
+                    players.append(_Player(answers))
+                    under_way[players[-1]] = players[-1].give(work)
+            while under_way:
+                player, word, content = answers.get()
+                if word == "steps":
+                    taken += int(content)
+                    progress(doing, min(taken, self.total), self.total, "steps")
+                    continue
+                work = under_way.pop(player)
+                if word != "done":
+                    raise _failure(word, content, doing)
+                self._lengths[work.place][work.number] = int(content)
+                if more := self._next(under_way.values()):
+                    under_way[player] = player.give(more)
+        finally:
+            for player in players:
+                player.stop()
         progress(doing, self.total, self.total, "steps")
 
-    def _next(self, under_way: dict[Future[int], _Work]) -> _Work | None:
-        """Return the first shard that is still needed, judging those under way by the lengths so
-        far."""
+    def _next(self, under_way: Iterable[_Work]) -> _Work | None:
+        """Return the first shard that is still needed, judging those under way by the others."""
+        flying_all = list(under_way)
         for place, share in enumerate(self.shares):
             lengths = self._lengths[place]
-            flying = {work.number for work in under_way.values() if work.place == place}
+            flying = {work.number for work in flying_all if work.place == place}
             typical = (
                 sum(lengths.values()) / len(lengths) if lengths else share.shard * self.task.horizon
             )
             if sum(lengths.values()) + typical * len(flying) < share.steps:
-                number = next(n for n in range(10**6) if n not in lengths and n not in flying)
+                number = next(n for n in count() if n not in lengths and n not in flying)
+                first = place * SEEDS_A_SHARE + number * share.shard
                 return _Work(
-                    self.task, self.set_name, share, place, number, self._file(place, number)
+                    place,
+                    number,
+                    {
+                        "task": asdict(self.task),
+                        "policy": share.policy,
+                        "set_name": self.set_name,
+                        "seeds": [first, first + share.shard],
+                        "file": str(self._file(place, number)),
+                    },
                 )
         return None
 
@@ -270,36 +234,3 @@ def _read(file: Path) -> dict[str, Array]:
             f"{file} was damaged on disk ({error}) and is deleted. Run the same command again: "
             "only its episodes are played anew."
         ) from error
-
-
-_counter: Any = None
-
-
-def _prepare_worker(counter: Any) -> None:
-    """Count steps into shared memory, leave Ctrl-C to the parent, and do not outlive it."""
-    global _counter
-    _counter = counter
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-
-
-def _record(work: _Work) -> int:
-    """Play one shard and put it on disk; its number of steps."""
-    columns = play(work.task, work.share.load(), work.set_name, work.seeds, _counter)
-    fresh = work.file.with_name(f".{work.file.name}.{uuid4().hex[:12]}")
-    try:
-        with fresh.open("wb") as out:
-            np.savez(out, allow_pickle=False, **columns)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(work.file)
-    finally:
-        fresh.unlink(missing_ok=True)
-    return len(columns["rewards"])

@@ -1,6 +1,7 @@
 """Task: what an agent is to do, where that is played, and what its return is worth. No data, no
 simulator."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +27,12 @@ class Reference:
                 f"The reference minimum ({self.minimum}) must be below the maximum "
                 f"({self.maximum})."
             )
+
+
+def task_from(plain: Mapping[str, Any]) -> "Task":
+    """Make a task of plain data, as `dataclasses.asdict` and JSON leave it."""
+    reference = plain["reference"]
+    return Task(**{**plain, "reference": Reference(**reference) if reference else None})
 
 
 @dataclass(frozen=True, kw_only=True)

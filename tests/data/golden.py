@@ -15,7 +15,9 @@ from seqrl.cli.output import say, shown_progress
 from seqrl.data import behaviours
 from seqrl.data.behaviours import SETS, Embedded, golden, simulator_version
 from seqrl.data.cache import open_prepared
-from seqrl.data.recording import SEEDS_A_SHARE, play
+from seqrl.data.player import play
+from seqrl.data.policy import shipped
+from seqrl.data.recording import SEEDS_A_SHARE
 from seqrl.episodes import digest_of, fingerprint_of
 
 PREFIX = Path(__file__).with_name("golden_prefix.json")
@@ -27,7 +29,7 @@ def first_episodes(chosen: Embedded) -> list[str]:
     found = []
     for place, share in enumerate(chosen.shares):
         seeds = range(place * SEEDS_A_SHARE, place * SEEDS_A_SHARE + EPISODES)
-        columns = play(chosen.task, share.load(), chosen.short, seeds)
+        columns = play(chosen.task, shipped(share.policy), chosen.short, seeds)
         found.append(fingerprint_of({name: digest_of(c) for name, c in columns.items()}))
     return found
 

@@ -13,8 +13,8 @@ import pytest
 from seqrl.data.cache import Origin, open_prepared, prepare
 from seqrl.data.minari_export import export_minari
 from seqrl.data.names import Name
+from seqrl.data.player import play
 from seqrl.data.policy import UniformPolicy
-from seqrl.data.recording import play
 from seqrl.data.source import obtain, open_episodes
 from seqrl.episodes import Episodes
 from seqrl.errors import DataError, SeqrlError, UnknownName

@@ -13,7 +13,8 @@ from seqrl.data.cache import open_prepared, prepare
 from seqrl.data.layout import write_layout
 from seqrl.data.own import file_origin
 from seqrl.data.physics import check
-from seqrl.data.recording import play
+from seqrl.data.player import play
+from seqrl.data.policy import shipped
 from seqrl.episodes import Array, Episodes, digest_of, starts_of
 from seqrl.errors import DataError
 from seqrl.tasks import environment
@@ -31,7 +32,7 @@ def task_of(body: str) -> Task:
 def played(body: str, episodes: int = 4) -> Episodes:
     """Play the medium policy, without any cache."""
     task, chosen = task_of(body), SETS[f"seqrl/{body}-medium-v1"]
-    columns = play(task, chosen.shares[0].load(), chosen.short, range(episodes))
+    columns = play(task, shipped(chosen.shares[0].policy), chosen.short, range(episodes))
     starts, cut_off = starts_of(columns["terminated"], columns["timed_out"])
     assert cut_off == 0
     (simulator,) = Environments(task, 1).simulators([0])

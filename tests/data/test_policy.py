@@ -111,7 +111,7 @@ PLAY = """
 import json, sys
 import numpy as np
 from seqrl.data.policy import FOLDER, ActorPolicy
-from seqrl.data.recording import play
+from seqrl.data.player import play
 from seqrl.episodes import digest_of
 from seqrl.tasks.d4rl import ENTRIES
 task = ENTRIES["d4rl/hopper-medium-v2"].task

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import pytest
 from seqrl.data import behaviours
 from seqrl.data.behaviours import MEDIUM, NOT_SHIPPED, SETS, embedded, golden, snapshot_steps
 from seqrl.data.cache import entry_folder, look_up, open_prepared
-from seqrl.data.recording import SEEDS_A_SHARE, Share, play
+from seqrl.data.player import play
+from seqrl.data.policy import shipped
+from seqrl.data.recording import SEEDS_A_SHARE, Share
 from seqrl.errors import UnknownName
 from tests.data import small_build
 from tests.data.golden import PREFIX, first_episodes
@@ -94,7 +97,7 @@ def test_a_set_is_its_policies_episodes_in_order(monkeypatch: pytest.MonkeyPatch
     for place, share in enumerate(shares):
         wanted, seed = wanted + share.steps, place * SEEDS_A_SHARE
         while position < wanted:
-            alone = play(chosen.task, share.load(), chosen.short, range(seed, seed + 1))
+            alone = play(chosen.task, shipped(share.policy), chosen.short, range(seed, seed + 1))
             end = min(position + len(alone["rewards"]), episodes.steps)
             for name, column in alone.items():
                 np.testing.assert_array_equal(
@@ -125,9 +128,9 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path: Path) -> None:
     kept = {file.name: file.stat().st_mtime_ns for file in folder.rglob("share-*.npz")}
     assert kept and not (folder / "episodes.json").exists()
     deadline = time.monotonic() + 30
-    while _alive(victim.pid) and time.monotonic() < deadline:
+    while _session(victim.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not _alive(victim.pid), "a player outlived the build that started it"
+    assert not _session(victim.pid), "a player outlived the build that started it"
 
     again = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True)
     first, second = json.loads(whole.stdout), json.loads(again.stdout)
@@ -136,12 +139,58 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path: Path) -> None:
     assert not list(folder.rglob("share-*.npz")), "scratch files stay behind"
 
 
-def _alive(session: int) -> bool:
-    """Whether any process of that session still runs."""
-    found = subprocess.run(
-        ["ps", "-o", "stat=", "-s", str(session)], capture_output=True, text=True
+def _session(session: int) -> list[int]:
+    """List the living processes of a session, the players among them."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            status, _parent, _group, its = (
+                (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            )
+            if int(its) == session and status not in "ZX":
+                found.append(int(folder.name))
+    return found
+
+
+def test_a_killed_player_ends_the_build_with_a_sentence(tmp_path: Path) -> None:
+    """The kernel kills the largest process when memory runs out: said, not waited for."""
+    victim = subprocess.Popen(
+        [sys.executable, "-m", "tests.data.small_build", "1"],
+        cwd=ROOT,
+        env={**os.environ, "SEQRL_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    return any(not line.startswith("Z") for line in found.stdout.split("\n") if line.strip())
+    deadline = time.monotonic() + 60
+    while len(players := _session(victim.pid)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for process in set(players) - {victim.pid}:
+        os.kill(process, signal.SIGKILL)
+    _, error = victim.communicate(timeout=60)
+    assert victim.returncode != 0
+    assert "died with status -9" in error and "what is finished is kept" in error
+
+
+def test_a_script_without_a_main_guard_builds_too(tmp_path: Path) -> None:
+    """Players that ran the caller's script again would wait for each other for ever."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from tests.data import small_build\n"
+        "print(small_build.build(2).name)\n"
+        "(__import__('pathlib').Path('runs').open('a')).write('once ')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "SEQRL_HOME": str(tmp_path / "home"), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.startswith(small_build.NAME), done.stderr
+    assert (tmp_path / "runs").read_text() == "once "
 
 
 def test_a_damaged_shard_is_played_again(small: None) -> None:
