@@ -1,10 +1,8 @@
 """What this machine has and lacks, as plain data. Never fails: what cannot be found out is said
 instead."""
 
-import os
 import platform
 import shutil
-import sys
 import tempfile
 import threading
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +13,7 @@ from urllib.parse import urlsplit
 from seqrl.data.cache import everything, home
 from seqrl.data.d4rl import find_file
 from seqrl.data.download import answers
+from seqrl.data.recording import cores
 from seqrl.errors import SeqrlError
 from seqrl.tasks.d4rl import ENTRIES, MIRRORS
 from seqrl.tasks.environment import Environments
@@ -66,23 +65,22 @@ def _version(package: str) -> str:
 
 
 def _device() -> dict[str, Any]:
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     try:
         import torch
     except ImportError:
-        return {"kind": "unknown: torch is not installed", "cores": cores}
+        return {"kind": "unknown: torch is not installed", "cores": cores()}
     if torch.cuda.is_available():
         return {
             "kind": torch.cuda.get_device_name(0),
             "count": torch.cuda.device_count(),
             "memory_bytes": torch.cuda.get_device_properties(0).total_memory,
-            "cores": cores,
+            "cores": cores(),
             "threads": torch.get_num_threads(),
             "bf16": torch.cuda.is_bf16_supported(including_emulation=False),
         }
     return {
         "kind": "CPU",
-        "cores": cores,
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "bf16": torch.cpu._is_avx512_bf16_supported(),

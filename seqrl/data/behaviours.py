@@ -9,7 +9,6 @@ being a replay.
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,7 +18,7 @@ from typing import Any
 from seqrl.data.cache import Origin, Prepared, entry_folder, look_up, prepare
 from seqrl.data.player import ROWS
 from seqrl.data.policy import FOLDER, GRID
-from seqrl.data.recording import SEEDS_A_SHARE, Recording, Share
+from seqrl.data.recording import SEEDS_A_SHARE, Recording, Share, cores
 from seqrl.episodes import fingerprint_of
 from seqrl.errors import DataError, UnknownName, told_plainly
 from seqrl.progress import Progress, silent
@@ -149,7 +148,7 @@ def build(name: str, *, processes: int | None = None, progress: Progress = silen
     chosen = embedded(name)
     if processes is not None and processes < 1:
         raise DataError(f"--processes must be at least 1, not {processes}.")
-    workers = processes or len(os.sched_getaffinity(0))
+    workers = processes or cores()
     ready = look_up(name)
     if ready and ready.name != name and _may_become_real(ready):
         with told_plainly(entry_folder(name), "removing"):

@@ -7,6 +7,7 @@ the simulator.
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -30,6 +31,13 @@ from seqrl.tasks.task import Task
 SEEDS_A_SHARE = 1_000_000
 
 _log = logging.getLogger(__name__)
+
+
+def cores() -> int:
+    """Count the processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on macOS
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
