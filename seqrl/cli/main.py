@@ -45,6 +45,10 @@ def _options(
     """Take the options that stand before a command."""
 
 
+CTRL_C = 130
+"""The status with which typer ends after Ctrl-C."""
+
+
 def main() -> None:
     """Run the command: status 2 and a sentence where a person can help, 130 after Ctrl-C."""
     sys.path.insert(0, "")  # module:Id and module:function of the folder one is in
@@ -54,9 +58,10 @@ def main() -> None:
     except SeqrlError as error:
         complain(str(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        complain("stopped. A download or build goes on from here when the command is given again.")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == CTRL_C:
+            complain("stopped. The same command takes up a download or a build where it was.")
+        raise
     except BrokenPipeError:  # `seqrl tasks | head`
         sys.stderr.close()
         sys.exit(141)

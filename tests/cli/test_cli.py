@@ -1,7 +1,11 @@
 """The command line: what a person and a program get, and what happens without a network."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -213,3 +217,24 @@ def test_progress_without_a_terminal_is_a_few_plain_lines(seqrl: Run, tmp_path: 
     ended = seqrl("data", "import", file, "--name", "mine", "--environment", "Hopper-v4")
     assert "\r" not in ended.err and "\x1b" not in ended.err
     assert "15/15 steps" in ended.err
+
+
+def test_ctrl_c_is_said_and_leaves_nothing_running(tmp_path: Path) -> None:
+    """Whoever stops a build must know that nothing is lost, and that nobody plays on."""
+    build = subprocess.Popen(
+        [sys.executable, "-m", "seqrl", "data", "build", "hopper-random", "--processes", "1"],
+        env={**os.environ, "SEQRL_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert build.stderr is not None
+    assert "playing hopper-random 0/1,000,000 steps" in build.stderr.readline()
+    build.send_signal(signal.SIGINT)
+    _, said = build.communicate(timeout=60)
+    assert build.returncode == 130
+    assert said.strip() == (
+        "seqrl: stopped. The same command takes up a download or a build where it was."
+    )
+    assert not (tmp_path / "data/seqrl/hopper-random-v1/episodes.json").exists()
