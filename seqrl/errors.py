@@ -38,6 +38,20 @@ def need_extra(module: str, extra: str, purpose: str) -> None:
 
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _NO_RIGHT = {errno.EACCES, errno.EPERM, errno.EROFS}
+_WAYS_OUT = {
+    errno.ENOENT: "Check how it is spelt, and that the folder around it exists",
+    errno.ENOTDIR: "A file stands where a folder is needed: choose another place",
+    errno.EEXIST: "A file stands where a folder is needed: choose another place",
+    errno.EISDIR: "It is a folder, and a file is needed: name the file itself",
+    errno.ELOOP: "A link leads back to itself: remove it, or name the file itself",
+    errno.ENAMETOOLONG: "Choose a shorter name",
+    errno.EIO: "The disk does not work as it should: check it, or choose another place",
+}
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Say whether the operating system refused something that a person can put right."""
+    return isinstance(error, OSError) and error.errno in {*_NO_ROOM, *_NO_RIGHT, *_WAYS_OUT}
 
 
 @contextmanager
@@ -46,19 +60,22 @@ def told_plainly(place: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if not is_refusal(error):
+            raise
         where = Path(error.filename) if isinstance(error.filename, str) else place
         if error.errno in _NO_ROOM:
             raise DataError(
                 f"No room left while {doing} at {where}: {error.strerror}. Free some space there, "
-                "or set "
-                "SEQRL_HOME to a folder on a larger disk; nothing that was complete before is lost."
+                "or set SEQRL_HOME to a folder on a larger disk; nothing that was complete before "
+                "is lost."
             ) from error
         if error.errno in _NO_RIGHT:
             raise DataError(
                 f"No permission while {doing} at {where}: {error.strerror}. Change its "
-                "permissions, or "
-                "set SEQRL_HOME to a folder that you may write."
+                "permissions, or set SEQRL_HOME to a folder that you may write."
             ) from error
-        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}:
-            raise DataError(f"Cannot go on while {doing} at {where}: {error.strerror}.") from error
-        raise
+        way_out = _WAYS_OUT[error.errno or 0]
+        raise DataError(
+            f"Cannot go on while {doing} at {where}: {error.strerror}. {way_out} (seqrl's own "
+            "folder is set by SEQRL_HOME)."
+        ) from error
