@@ -11,6 +11,7 @@ import logging
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -47,8 +48,6 @@ def task_in(
 ) -> Task:
     """Describe playing in any Gymnasium environment: widths, bounds and time limit are read from
     it."""
-    import gymnasium
-
     made = _made(environment, {})
     observation, action = made.observation_space, made.action_space
     if len(observation.shape or ()) != 1 or len(action.shape or ()) != 1:
@@ -57,7 +56,9 @@ def task_in(
             "observations and "
             "actions that are one row of numbers each (one-dimensional Box) can be used."
         )
-    limit = horizon or gymnasium.spec(environment).max_episode_steps
+    if horizon is not None and horizon < 1:
+        raise SeqrlError(f"--horizon must be at least 1, not {horizon}.")
+    limit = horizon or _spec(environment).max_episode_steps
     if not limit or limit < 1:
         raise SeqrlError(
             f"The environment {environment} has no time limit of its own: say with --horizon "
@@ -85,8 +86,9 @@ def _made(environment: str, settings: Mapping[str, Any]) -> Any:
         # Gymnasium says of every -v4 that a -v5 exists. It is -v4 that is meant.
         warnings.filterwarnings("ignore", message=".*is out of date.*")
         try:
-            spec = gymnasium.spec(environment)
-            made = gymnasium.make(spec, max_episode_steps=-1, disable_env_checker=True, **settings)
+            made = gymnasium.make(
+                _spec(environment), max_episode_steps=-1, disable_env_checker=True, **settings
+            )
         except (gymnasium.error.Error, ImportError) as error:
             raise UnknownName(
                 f"The environment {environment!r} could not be made: {error}. An environment of "
@@ -94,6 +96,19 @@ def _made(environment: str, settings: Mapping[str, Any]) -> Any:
                 "is named module:Id, where importing the module registers it."
             ) from error
     return made
+
+
+def _spec(environment: str) -> Any:
+    """Find an environment's registration; of `module:Id`, import the module, which registers it."""
+    import gymnasium
+
+    module, _, name = environment.rpartition(":")
+    if module:
+        try:
+            import_module(module)
+        except (TypeError, ValueError) as error:  # of what is no module's name at all
+            raise ImportError(str(error)) from error
+    return gymnasium.spec(name)
 
 
 def _check_spaces(task: Task, environment: Any) -> None:

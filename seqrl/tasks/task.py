@@ -3,6 +3,7 @@ simulator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 from seqrl.errors import SeqrlError, UnknownName
@@ -21,7 +22,12 @@ class Reference:
     source: str
 
     def __post_init__(self) -> None:
-        """Refuse a scale that does not rise."""
+        """Refuse a scale that does not rise, or never ends."""
+        if not (isfinite(self.minimum) and isfinite(self.maximum)):
+            raise SeqrlError(
+                f"The reference returns must be finite numbers, not {self.minimum} and "
+                f"{self.maximum}."
+            )
         if not self.minimum < self.maximum:
             raise SeqrlError(
                 f"The reference minimum ({self.minimum}) must be below the maximum "
