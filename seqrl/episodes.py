@@ -216,14 +216,15 @@ class Episodes:
         )
 
 
-def starts_of(terminated: Array, timed_out: Array) -> tuple[NDArray[np.int64], int]:
+def starts_of(
+    terminated: Array, timed_out: Array, source: str = "the data"
+) -> tuple[NDArray[np.int64], int]:
     """Find where episodes start, and how many steps of an unfinished last one follow the finished
-    ones."""
+    ones; `source` is what an error calls them."""
     ends = np.flatnonzero(terminated | timed_out) + 1
     if not len(ends):
         raise DataError(
-            f"No finished episode in {len(terminated)} steps: neither `terminals` nor `timeouts` "
-            "is true "
-            "anywhere. Mark the last step of each episode."
+            f"{source}: no finished episode in {len(terminated):,} steps: neither `terminals` nor "
+            "`timeouts` is true anywhere. Mark the last step of each episode."
         )
     return np.concatenate([[0], ends]).astype(np.int64), len(terminated) - int(ends[-1])

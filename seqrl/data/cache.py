@@ -67,6 +67,12 @@ class Origin:
     bytes_needed: int = 0
     """Room to ask for before starting; 0 if not known."""
 
+    source: str = ""
+    """What a person calls the source, in errors: a file, a function. The task's name, if empty."""
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """What the source calls a column, where it has another name for it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -106,13 +112,13 @@ def look_up(name: str) -> Prepared | None:
     with told_plainly(index, "reading"):
         if not index.is_file():
             return None
-        text = index.read_text()
+        text = index.read_bytes()
     try:
         known = json.loads(text)
         if known["format"] != FORMAT:
             return None
         return Prepared(**{**known, "task": task_from(known["task"])})
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise DataError(
             f"{index} is damaged ({error}). Remove the prepared copy with `seqrl data remove "
             f"{name}` "
@@ -156,7 +162,10 @@ def open_prepared(known: Prepared, *, tail: bool = False) -> Episodes:
             cut_off_steps=known.cut_off_steps,
             provenance=known.provenance,
         )
-    except (OSError, ValueError, EOFError, AssertionError) as error:
+    except (OSError, ValueError, TypeError, IndexError, EOFError, AssertionError) as error:
+        if isinstance(error, PermissionError):  # it may be whole: removing it is no advice
+            with told_plainly(folder, "reading"):
+                raise
         raise DataError(
             f"The prepared copy of {known.name} in {folder} is damaged ({error}). Remove it with "
             f"`seqrl data remove {known.name}` and prepare it again."
@@ -193,7 +202,7 @@ def _if_current(name: str, stamp: Mapping[str, Any]) -> Prepared | None:
 def size_of(known: Prepared) -> int:
     """Count the bytes of a prepared data set."""
     folder = entry_folder(known.name) / known.folder
-    return sum(file.stat().st_size for file in folder.iterdir())
+    return sum(file.stat().st_size for file in folder.glob("*"))  # none where it is damaged
 
 
 def remove(name: str) -> int:
@@ -226,13 +235,13 @@ def _write(origin: Origin, folder: Path, stamp: dict[str, Any], progress: Progre
     """Write columns into a new folder, then let the index point to it."""
     for leftover in folder.glob("columns-*"):
         if not (known := _folder_in_use(folder)) or leftover.name != known:
-            shutil.rmtree(leftover)
+            _delete(leftover)
     _check_room(origin, folder)
     scratch, fresh = folder / "unfinished", folder / f"columns-{uuid4().hex[:12]}"
     scratch.mkdir(exist_ok=True)
     fresh.mkdir()
     try:
-        with ColumnWriter(fresh, origin.task) as writer:
+        with ColumnWriter(fresh, origin.task, source=origin.source, keys=origin.keys) as writer:
             for piece in origin.read(scratch, progress):
                 writer.add(piece)
         prepared = _finish(origin, fresh, writer, stamp)
@@ -243,8 +252,15 @@ def _write(origin: Origin, folder: Path, stamp: dict[str, Any], progress: Progre
     shutil.rmtree(scratch)
     for old in folder.glob("columns-*"):
         if old != fresh:  # readers that have it mapped keep their pages
-            shutil.rmtree(old)
+            _delete(old)
     return prepared
+
+
+def _delete(place: Path) -> None:
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
 
 
 def _folder_in_use(folder: Path) -> str:
@@ -272,7 +288,9 @@ def _finish(origin: Origin, fresh: Path, writer: ColumnWriter, stamp: dict[str, 
         name: np.load(fresh / f"{name}.npy", mmap_mode="r", allow_pickle=False)
         for name in writer.names
     }
-    starts, cut_off = starts_of(columns["terminated"], columns["timed_out"])
+    starts, cut_off = starts_of(
+        columns["terminated"], columns["timed_out"], origin.source or origin.task.name
+    )
     np.save(fresh / "starts.npy", starts)
     steps = int(starts[-1])
     tail = steps + cut_off - 1 if cut_off > 1 else 0

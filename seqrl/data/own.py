@@ -13,7 +13,7 @@ from uuid import uuid4
 import numpy as np
 
 from seqrl.data.cache import Origin, Prepared
-from seqrl.data.layout import read_layout, sha256_of, stamp_of, state_parts_of
+from seqrl.data.layout import KEYS, read_layout, sha256_of, stamp_of, state_parts_of
 from seqrl.episodes import Array, fingerprint_of
 from seqrl.errors import DataError, UnknownName
 from seqrl.progress import Progress
@@ -31,6 +31,8 @@ def file_origin(file: Path, task: Task) -> Origin:
         accept=_named_by_content,
         state_parts=state_parts_of(file),
         bytes_needed=stamp["size"],
+        source=str(file),
+        keys=KEYS,
     )
 
 
@@ -43,16 +45,23 @@ def function_origin(source: str, task: Task) -> Origin:
     module, _, name = source.partition(":")
     try:
         function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise UnknownName(
-            f"{source} is neither a file nor a function that can be imported: {error}."
+            f"{source} is neither a file nor a function that can be imported: {error}. Expected is "
+            "an .hdf5 or .npz file, or module:function of a module that Python finds."
         ) from error
+    if not callable(function):
+        raise UnknownName(
+            f"{source} is a {type(function).__name__}; expected is a function that returns "
+            "episodes. Name one, as module:function."
+        )
     return Origin(
         task=task,
         read=lambda scratch, progress: _episodes_of(source, function(), progress),
         stamp={"function": source, "called": uuid4().hex},  # what it gives may change: never reused
         provenance=lambda: {"kind": "imported from a function", "function": source},
         accept=_named_by_content,
+        source=source,
     )
 
 
@@ -60,29 +69,75 @@ def _named_by_content(prepared: Prepared) -> str:
     return f"{prepared.name}+{fingerprint_of(prepared.digests)[:8]}"
 
 
-def _episodes_of(
-    source: str, episodes: Iterable[Mapping[str, Any]], progress: Progress
-) -> Iterator[dict[str, Array]]:
+NEEDED = ("observations", "actions", "rewards", "terminated")
+"""What every episode of a function must have."""
+
+
+def _episodes_of(source: str, episodes: Any, progress: Progress) -> Iterator[dict[str, Array]]:
+    if not isinstance(episodes, Iterable):
+        raise DataError(
+            f"{source} returned {type(episodes).__name__}; expected is an iterable of episodes, "
+            f"mappings with {', '.join(NEEDED)}. Return a list of them, or yield each."
+        )
     done = 0
     for index, episode in enumerate(episodes):
-        needed = ("observations", "actions", "rewards", "terminated")
-        if not isinstance(episode, Mapping) or any(key not in episode for key in needed):
-            raise DataError(
-                f"Episode {index} of {source} is not a mapping with {', '.join(needed)}: "
-                f"{sorted(episode) if isinstance(episode, Mapping) else type(episode).__name__}."
-            )
-        piece = {
-            key: np.asarray(episode[key])
-            for key in (*needed[:3], "next_observations", "log_probabilities")
-            if episode.get(key) is not None
-        }
-        steps = len(piece["rewards"]) if piece["rewards"].ndim else 0
-        if not steps:
-            raise DataError(f"Episode {index} of {source} has no steps.")
-        terminated, timed_out = bool(episode["terminated"]), episode.get("timed_out")
-        piece["terminated"], piece["timed_out"] = np.zeros((2, steps), bool)
-        piece["terminated"][-1] = terminated
-        piece["timed_out"][-1] = not terminated if timed_out is None else bool(timed_out)
+        piece = _piece(f"Episode {index} of {source}", episode)
         yield piece
-        done += steps
+        done += len(piece["rewards"])
         progress(f"reading {source}", done, 0, "steps")
+
+
+def _piece(which: str, episode: Any) -> dict[str, Array]:
+    """Turn one episode of a function into columns."""
+    if not isinstance(episode, Mapping) or any(key not in episode for key in NEEDED):
+        found = ", ".join(map(str, episode)) if isinstance(episode, Mapping) else repr(episode)
+        raise DataError(
+            f"{which} is not a mapping with {', '.join(NEEDED)}, but has: {found[:80]}. Put that "
+            "right in the function and run the command again."
+        )
+    piece = {
+        key: _array(which, key, episode[key])
+        for key in (*NEEDED[:3], "next_observations", "log_probabilities")
+        if episode.get(key) is not None
+    }
+    steps = len(piece["rewards"]) if piece["rewards"].ndim else 0
+    if not steps:
+        raise DataError(
+            f"{which} has no steps; expected is at least one entry in `rewards`. Leave such "
+            "episodes out."
+        )
+    if uneven := {
+        key: column.shape for key, column in piece.items() if column.shape[:1] != (steps,)
+    }:
+        said = ", ".join(f"`{key}` has the shape {shape}" for key, shape in uneven.items())
+        raise DataError(
+            f"{which}: `rewards` has {steps:,} entries, but {said}. Expected is one entry a step "
+            "in each; the last observation goes into `next_observations`."
+        )
+    terminated = _flag(which, "terminated", episode["terminated"])
+    timed_out = episode.get("timed_out")
+    piece["terminated"], piece["timed_out"] = np.zeros((2, steps), bool)
+    piece["terminated"][-1] = terminated
+    piece["timed_out"][-1] = (
+        not terminated if timed_out is None else _flag(which, "timed_out", timed_out)
+    )
+    return piece
+
+
+def _array(which: str, key: str, column: Any) -> Array:
+    try:
+        return np.asarray(column)
+    except ValueError as error:
+        raise DataError(
+            f"{which}: `{key}` is no array ({error}). Expected are rows of equal width, one a step."
+        ) from error
+
+
+def _flag(which: str, key: str, value: Any) -> bool:
+    flag = np.asarray(value)
+    if flag.ndim or flag.dtype.kind not in "biuf" or flag not in (0, 1):
+        raise DataError(
+            f"{which}: `{key}` is {str(value)[:80]}; expected is true or false, once for the whole "
+            "episode: how it ended."
+        )
+    return bool(flag)

@@ -24,10 +24,14 @@ _HEADER_ROOM = 128
 class ColumnWriter:
     """Takes pieces of columns in order, checks them, and writes one .npy a column."""
 
-    def __init__(self, folder: Path, task: Task) -> None:
-        """Write into `folder`."""
+    def __init__(
+        self, folder: Path, task: Task, *, source: str = "", keys: Mapping[str, str] | None = None
+    ) -> None:
+        """Write into `folder`. Errors name the `source`, and its columns by the source's `keys`."""
         self._folder = folder
         self._task = task
+        self._source = source or task.name
+        self._keys = keys or {}
         self._files: dict[str, BinaryIO] = {}
         self._kinds: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {}
         self._steps = 0
@@ -55,7 +59,10 @@ class ColumnWriter:
         try:
             if kind is None:
                 if not self._steps:
-                    raise DataError(f"{self._task.name}: the source holds no steps at all.")
+                    raise DataError(
+                        f"{self._source} holds no steps at all; expected is at least one finished "
+                        "episode. Put that right there and run the command again."
+                    )
                 for name in self.names:
                     self._complete(name)
         finally:
@@ -69,15 +76,19 @@ class ColumnWriter:
         count = len(piece["rewards"])
         if uneven := {name: len(column) for name, column in piece.items() if len(column) != count}:
             raise DataError(
-                f"{self._task.name}: the columns have unequal lengths: rewards {count:,}, "
-                + ", ".join(f"{name} {length:,}" for name, length in uneven.items())
+                f"{self._source}: the columns have unequal lengths: `rewards` {count:,}, "
+                + ", ".join(f"`{self._key(name)}` {length:,}" for name, length in uneven.items())
                 + ". Every column needs one entry a step."
             )
         checked = {name: self._checked(name, column) for name, column in piece.items()}
         self._settle_ends(checked)
         self._note_bounds(checked["actions"])
         if self._files and set(checked) != set(self._files):
-            raise DataError(f"{self._task.name}: a column is present in some episodes only.")
+            odd = ", ".join(f"`{self._key(name)}`" for name in sorted({*checked} ^ {*self._files}))
+            raise DataError(
+                f"{self._source}: {odd} is present in some episodes only. Give it in every episode "
+                "or in none."
+            )
         for name, column in checked.items():
             self._append(name, column)
         self._steps += count
@@ -162,12 +173,20 @@ class ColumnWriter:
     def _flags(self, name: str, column: Array) -> Array:
         if column.ndim != 1:
             raise self._wrong(name, f"have the shape {column.shape}", "[steps]")
+        if column.dtype.kind not in "biuf":
+            raise self._wrong(name, f"are of type {column.dtype}", "true or false")
         if column.dtype != np.bool_ and not np.isin(column, (0, 1)).all():
             raise self._wrong(name, "hold other values than 0 and 1", "true or false")
         return column.astype(np.bool_)
 
     def _wrong(self, name: str, found: str, expected: str) -> DataError:
-        return DataError(f"{self._task.name}: `{name}` {found}; expected are {expected}.")
+        return DataError(
+            f"{self._source}: `{self._key(name)}` {found}; expected are {expected}. Put that right "
+            "there and run the command again."
+        )
+
+    def _key(self, name: str) -> str:
+        return self._keys.get(name, name)
 
     def _append(self, name: str, column: Array) -> None:
         target = self._folder / f"{name}.npy"
