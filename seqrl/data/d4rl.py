@@ -6,8 +6,15 @@ from pathlib import Path
 
 from seqrl.data.cache import Origin, Prepared, home, open_prepared
 from seqrl.data.download import fetch
-from seqrl.data.layout import open_layout, read_layout, sha256_of, stamp_of, state_parts_of
-from seqrl.errors import DataError
+from seqrl.data.layout import (
+    KEYS,
+    read_layout,
+    sha256_of,
+    stamp_of,
+    state_parts_of,
+    what_is_wrong,
+)
+from seqrl.errors import DataError, told_plainly
 from seqrl.progress import Progress, silent
 from seqrl.tasks.d4rl import Entry, Facts
 
@@ -26,23 +33,30 @@ def folders(data_dir: Path | None = None) -> list[Path]:
 def find_file(entry: Entry, data_dir: Path | None = None) -> Path | None:
     """Return the official file if this machine has it."""
     name = entry.file.rpartition("/")[2]
-    if data_dir is not None and not data_dir.expanduser().is_dir():
-        raise DataError(f"--data-dir {data_dir} is not a folder.")
-    return next((f / name for f in folders(data_dir) if (f / name).is_file()), None)
+    if data_dir is not None:
+        with told_plainly(data_dir, "looking for official files"):
+            if not data_dir.expanduser().is_dir():
+                raise DataError(
+                    f"--data-dir {data_dir} is not a folder. Name the folder that holds {name}."
+                )
+    for folder in folders(data_dir):
+        with told_plainly(folder, "looking for official files"):
+            if (folder / name).is_file():
+                return folder / name
+    return None
 
 
 def download(entry: Entry, progress: Progress = silent, mirror: str | None = None) -> Path:
     """Fetch the official file; `mirror` replaces the known places (its own folder of the same
     files)."""
     name = entry.file.rpartition("/")[2]
+    if mirror is not None and not mirror.startswith(("http://", "https://")):
+        raise DataError(
+            f"--mirror {mirror}: expected is an address that begins with http:// or https://. A "
+            "folder of this machine is named with --data-dir."
+        )
     urls = [f"{mirror.rstrip('/')}/{name}"] if mirror else entry.urls
-    file = fetch(urls, home() / "files" / name, progress=progress)
-    try:
-        with open_layout(file):
-            return file
-    except DataError:
-        file.unlink()  # so that it is not taken for the official file next time
-        raise
+    return fetch(urls, home() / "files" / name, what_is_wrong=what_is_wrong, progress=progress)
 
 
 def origin(entry: Entry, file: Path) -> Origin:
@@ -57,6 +71,8 @@ def origin(entry: Entry, file: Path) -> Origin:
         accept=lambda prepared: _accepted(entry, file, prepared),
         state_parts=state_parts_of(file),
         bytes_needed=file.stat().st_size,
+        source=str(file),
+        keys=KEYS,
     )
 
 

@@ -11,7 +11,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from email.message import Message
 from pathlib import Path
 from typing import BinaryIO
@@ -45,10 +45,15 @@ def fetch(
     urls: Sequence[str],
     target: Path,
     *,
+    what_is_wrong: Callable[[Path], str] = lambda file: "",
     progress: Progress = silent,
     stall_seconds: float = STALL_SECONDS,
 ) -> Path:
-    """Put the file at the first of `urls` that gives it whole under `target`."""
+    """Put the file at the first of `urls` that gives it whole under `target`.
+
+    `what_is_wrong` looks at what arrived before it gets its name; unless it says nothing, the file
+    is dropped.
+    """
     with told_plainly(target, "downloading"):
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_name(f".{target.name}.lock")):
@@ -58,6 +63,7 @@ def fetch(
             for url in urls:
                 try:
                     _from_mirror(url, target, progress, stall_seconds)
+                    _accept(target, what_is_wrong)
                     return target
                 except _Broken as broken:
                     _log.info("%s: %s", url, broken)
@@ -82,20 +88,19 @@ def _from_mirror(url: str, target: Path, progress: Progress, stall_seconds: floa
 
 
 def _attempt(url: str, target: Path, progress: Progress, stall_seconds: float) -> None:
-    part = target.with_name(f"{target.name}.part")
-    about = target.with_name(f"{target.name}.part.json")
+    part, about = _unfinished(target)
     have, validator = _resumable(url, part, about)
-    request = urllib.request.Request(
-        url, headers={"User-Agent": "seqrl", "Accept-Encoding": "identity"}
-    )
+    headers = {"User-Agent": "seqrl", "Accept-Encoding": "identity"}
     if have:
-        request.add_header("Range", f"bytes={have}-")
-        request.add_header("If-Range", validator)
+        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     try:
-        with urllib.request.urlopen(request, timeout=stall_seconds) as answer:
+        with _ask(url, headers, stall_seconds) as answer:
             if answer.status != 206:
                 have = 0  # the server sends the whole file, or another one than last time
-            length = int(answer.headers.get("Content-Length") or 0)
+            elif not (answer.headers.get("Content-Range") or "").startswith(f"bytes {have}-"):
+                part.unlink()
+                raise _Broken("the server sent another piece of the file than was asked for")
+            length = answer.length
             if not length:
                 raise _Broken("the server sends nothing, or does not say how much", final=True)
             total = have + length
@@ -124,10 +129,33 @@ def _attempt(url: str, target: Path, progress: Progress, stall_seconds: float) -
         raise _Broken(f"the connection broke ({type(error).__name__}: {error})") from error
     except ConnectionError as error:
         raise _Broken(f"the connection broke ({error})") from error
+
+
+def _ask(url: str, headers: dict[str, str], seconds: float) -> http.client.HTTPResponse:
+    try:
+        request = urllib.request.Request(url, headers=headers)
+        answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=seconds)
+        return answer
+    except ValueError as error:  # of an address that is none
+        raise _Broken(f"no usable address ({error})", final=True) from error
+
+
+def _accept(target: Path, what_is_wrong: Callable[[Path], str]) -> None:
+    """Give what arrived its final name, or drop it."""
+    part, about = _unfinished(target)
+    if wrong := what_is_wrong(part):
+        part.unlink()
+        about.unlink(missing_ok=True)
+        raise _Broken(f"what was sent {wrong}", final=True)
     with part.open("rb") as file:
         os.fsync(file.fileno())
     part.replace(target)
     about.unlink(missing_ok=True)
+
+
+def _unfinished(target: Path) -> tuple[Path, Path]:
+    """Where a file lies while it arrives, and what is known of it."""
+    return target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
 
 
 def _resumable(url: str, part: Path, about: Path) -> tuple[int, str]:
@@ -156,11 +184,21 @@ def _receive(
     progress: Progress,
 ) -> int:
     progress(f"downloading {name}", have, total, "bytes")
-    while block := answer.read1(BLOCK):
+    while block := _next_block(answer):
         file.write(block)
         have += len(block)
         progress(f"downloading {name}", have, total, "bytes")
     return have
+
+
+def _next_block(answer: http.client.HTTPResponse) -> bytes:
+    """Read what has arrived. The network's errors are not the disk's, though both are `OSError`."""
+    try:
+        return answer.read1(BLOCK)
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise _Broken(f"the connection broke ({error})") from error
 
 
 def answers(url: str, seconds: float) -> str:
