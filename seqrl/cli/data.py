@@ -253,9 +253,9 @@ def export(
         typer.Argument(metavar="TARGET", help="A file ending in .hdf5 or .npz, or minari/<id>."),
     ],
     states: Annotated[
-        bool,
-        typer.Option(help="Write simulator positions and velocities, where the data has them."),
-    ] = True,
+        bool | None,
+        typer.Option(help="Simulator positions and velocities; by default, where there are any."),
+    ] = None,
     data: FAMILY = None,
     data_dir: DATA_DIR = None,
 ) -> None:

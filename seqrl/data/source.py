@@ -209,7 +209,7 @@ def import_data(
     """Prepare data of the user's own: a file in D4RL's layout, or `module:function`."""
     if "/" in name or "+" in name or "@" in name:
         raise SeqrlError(
-            f"--name {name!r}: letters, digits and . _ - only; it becomes file/{name}."
+            f"--name {name!r}: only letters, digits and . _ - are allowed; it becomes file/{name}."
         )
     entry_folder(f"file/{name}")
     scale = (
@@ -226,9 +226,12 @@ def import_data(
 
 
 def export_data(
-    known: Prepared, name: Name, target: str, *, states: bool, progress: Progress = silent
+    known: Prepared, name: Name, target: str, *, states: bool | None, progress: Progress = silent
 ) -> str:
-    """Write episodes to a file in D4RL's layout, or to a local Minari set `minari/<id>`."""
+    """Write episodes to a file in D4RL's layout, or to a local Minari set `minari/<id>`.
+
+    `states`: simulator positions and velocities too; by default, if there are any.
+    """
     if name.environment:
         raise SeqrlError(
             f"An export is of the data, which is of {known.task.environment}: name it without "
@@ -241,5 +244,6 @@ def export_data(
         task = play_task(known, name)
         return str(export_minari(episodes, task, target.removeprefix("minari/"), progress))
     file = Path(target).expanduser()
-    write_layout(episodes, file, states=states and "states" in episodes.columns, progress=progress)
+    with_states = "states" in episodes.columns if states is None else states
+    write_layout(episodes, file, states=with_states, progress=progress)
     return str(file)
