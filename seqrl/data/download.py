@@ -126,7 +126,8 @@ def _attempt(url: str, target: Path, progress: Progress, stall_seconds: float) -
             raise _Broken(f"no answer for {stall_seconds:g} seconds") from error
         raise _Broken(f"no connection ({error.reason})", final=True) from error
     except http.client.HTTPException as error:
-        raise _Broken(f"the connection broke ({type(error).__name__}: {error})") from error
+        said = (str(error).splitlines() or [""])[0]  # some quote the server
+        raise _Broken(f"the connection broke ({type(error).__name__}: {said})") from error
     except ConnectionError as error:
         raise _Broken(f"the connection broke ({error})") from error
 
