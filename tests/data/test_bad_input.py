@@ -34,7 +34,7 @@ Columns = dict[str, Any]
 Maker = Callable[[Path], object]
 
 IMPORT = ("--name", "mine", "--environment", "Hopper-v4")
-OFFICIAL = "d4rl/hopper-random-v2"
+OFFICIAL = "d4rl/hopper-full-replay-v2"
 """An official set of which no content is published, so that made-up data can stand for it."""
 
 STEPS = 15
@@ -192,7 +192,7 @@ def test_an_official_file_that_is_none_is_refused(
 ) -> None:
     """Prevents: a broken official file that replaces the good prepared copy, or a traceback."""
     folder = tmp_path / "official"
-    file = write_hdf5(folder / "hopper_random-v2.hdf5", layout())
+    file = write_hdf5(folder / "hopper_full_replay-v2.hdf5", layout())
     if how == "--data-dir":
         options: tuple[object, ...] = (how, folder)
     else:
@@ -214,7 +214,7 @@ def test_an_official_name_without_a_file_says_how_to_get_it(
     what: str, tmp_path: Path, seqrl: Seqrl
 ) -> None:
     """Prevents: a folder or a dead link under the file's name that is taken for the file."""
-    NO_FILES[what][0](tmp_path / "hopper_random-v2.hdf5")
+    NO_FILES[what][0](tmp_path / "hopper_full_replay-v2.hdf5")
     ended = seqrl("data", "info", OFFICIAL, "--data-dir", tmp_path)
     said(ended, OFFICIAL, "not on this machine", f"seqrl data fetch {OFFICIAL}")
 
@@ -550,12 +550,12 @@ def test_every_published_fact_is_compared(
         task=entry.task, file=entry.file, data_width=entry.data_width, facts=Facts(**true)
     )
     monkeypatch.setitem(ENTRIES, OFFICIAL, changed)
-    write_hdf5(tmp_path / "hopper_random-v2.hdf5", columns)
+    write_hdf5(tmp_path / "hopper_full_replay-v2.hdf5", columns)
     ended = seqrl("data", "info", OFFICIAL, "--data-dir", tmp_path)
     if fact == "none":
         assert ended.status == 0, ended
     else:
-        said(ended, "hopper_random-v2.hdf5 is not the official", "published", "fetch it again")
+        said(ended, "hopper_full_replay-v2.hdf5 is not the official", "published", "fetch it again")
         assert ended.err.count(", published ") == 1
 
 

@@ -542,7 +542,7 @@ def test_a_killed_download_goes_on_where_it_was(server: Server, target: Path) ->
 
 # ---- through the command line --------------------------------------------------------------------
 
-OFFICIAL = "d4rl/hopper-random-v2"
+OFFICIAL = "d4rl/hopper-full-replay-v2"
 
 
 @pytest.fixture
@@ -563,8 +563,8 @@ def test_fetch_takes_the_file_from_a_mirror(
     ended = seqrl("data", "fetch", OFFICIAL, "--mirror", mirror(official), "--json")
     assert ended.status == 0, ended
     assert json.loads(ended.out)["episodes"] == 3
-    assert [asked.path for asked in official.asked] == ["/hopper_random-v2.hdf5"]
-    assert (home / "files" / "hopper_random-v2.hdf5").read_bytes() == official.content
+    assert [asked.path for asked in official.asked] == ["/hopper_full_replay-v2.hdf5"]
+    assert (home / "files" / "hopper_full_replay-v2.hdf5").read_bytes() == official.content
 
 
 def truncated(handler: Handler) -> None:
@@ -595,9 +595,9 @@ def test_fetch_of_something_else_is_told_and_leaves_nothing(
     official.script = [trouble]
     ended = seqrl("data", "fetch", OFFICIAL, "--mirror", mirror(official))
     assert ended.status == 2 and "Traceback" not in ended.err
-    for word in ("hopper_random-v2.hdf5 could not be downloaded", mirror(official), *words):
+    for word in ("hopper_full_replay-v2.hdf5 could not be downloaded", mirror(official), *words):
         assert word in ended.err
-    assert {place.name for place in (home / "files").iterdir()} == {".hopper_random-v2.hdf5.lock"}
+    assert {place.name for place in (home / "files").iterdir()} == {".hopper_full_replay-v2.hdf5.lock"}
     assert look_up(OFFICIAL) is None
     assert seqrl("data", "fetch", OFFICIAL, "--mirror", mirror(official)).status == 0
 
