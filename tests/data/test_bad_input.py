@@ -1043,6 +1043,10 @@ def test_a_kill_in_the_middle_loses_nothing_and_the_same_command_succeeds(
     again = look_up("file/mine")
     assert again and again.folder == known.folder
     assert open_prepared(again).fingerprint == fingerprint and verify(again) == []
+    # Even a command that fails makes room again, and first of all.
+    bad = write_hdf5(tmp_path / "bad.hdf5", WRONG["nan in rewards"][0])
+    said(seqrl("data", "import", bad, *IMPORT), str(bad))
+    only_good(known, fingerprint)
     done = subprocess.run(
         command, env=_environment(tmp_path), input=b"\n", capture_output=True, check=False
     )

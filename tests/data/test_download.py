@@ -101,7 +101,7 @@ def send(handler: Handler, keep: int | None = None) -> None:
     """Send the file as a good server does; of it only the first `keep` bytes, if given."""
     content, tag = handler.server.content, handler.server.tag
     asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range") or "")
-    if not asked or handler.headers.get("If-Range") != tag:
+    if not asked or handler.headers.get("If-Range", tag) != tag:
         handler.head(200, Content_Length=len(content), ETag=tag)
         handler.body(content[:keep])
     elif (first := int(asked[1])) >= len(content):
