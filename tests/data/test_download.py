@@ -597,7 +597,9 @@ def test_fetch_of_something_else_is_told_and_leaves_nothing(
     assert ended.status == 2 and "Traceback" not in ended.err
     for word in ("hopper_full_replay-v2.hdf5 could not be downloaded", mirror(official), *words):
         assert word in ended.err
-    assert {place.name for place in (home / "files").iterdir()} == {".hopper_full_replay-v2.hdf5.lock"}
+    assert {place.name for place in (home / "files").iterdir()} == {
+        ".hopper_full_replay-v2.hdf5.lock"
+    }
     assert look_up(OFFICIAL) is None
     assert seqrl("data", "fetch", OFFICIAL, "--mirror", mirror(official)).status == 0
 
