@@ -224,7 +224,7 @@ def starts_of(
     ends = np.flatnonzero(terminated | timed_out) + 1
     if not len(ends):
         raise DataError(
-            f"{source}: no finished episode in {len(terminated):,} steps: neither `terminals` nor "
-            "`timeouts` is true anywhere. Mark the last step of each episode."
+            f"No finished episode in {len(terminated):,} steps of {source}: neither `terminals` "
+            "nor `timeouts` is true anywhere. Mark the last step of each episode."
         )
     return np.concatenate([[0], ends]).astype(np.int64), len(terminated) - int(ends[-1])

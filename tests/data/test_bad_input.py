@@ -384,11 +384,11 @@ WRONG: dict[str, tuple[Columns, tuple[str, ...]]] = {
     ),
     "no finished episode": (
         _with(terminals=np.zeros(STEPS, bool), timeouts=np.zeros(STEPS, bool)),
-        ("no finished episode in 15 steps", "neither `terminals` nor `timeouts`", "Mark the last"),
+        ("No finished episode in 15 steps", "neither `terminals` nor `timeouts`", "Mark the last"),
     ),
     "no finished episode and no timeouts": (
         {**_without("timeouts"), "terminals": np.zeros(STEPS, bool)},
-        ("no finished episode in 15 steps", "Mark the last"),
+        ("No finished episode in 15 steps", "Mark the last"),
     ),
     "no steps": (
         {key: column[:0] for key, column in layout().items()},
