@@ -129,8 +129,7 @@ def _prepared() -> list[Any]:
 
 
 class _hosts:
-    """Ask the data hosts in the background: name resolution alone may take longer than anybody
-    waits."""
+    """Ask the data hosts in the background: resolving a name may take longer than we wait."""
 
     def __init__(self) -> None:
         self._said = dict.fromkeys(MIRRORS, f"no answer within {HOST_SECONDS:g} seconds")

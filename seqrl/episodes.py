@@ -70,8 +70,7 @@ def digest_of(column: Array) -> str:
 
 
 def fingerprint_of(digests: Mapping[str, str]) -> str:
-    """Return the fingerprint of content: a hash over the digest of each column, order of names
-    aside."""
+    """Return the fingerprint of content: a hash over the columns' digests, their order aside."""
     return hashlib.sha256(json.dumps(dict(digests), sort_keys=True).encode()).hexdigest()
 
 
@@ -126,8 +125,7 @@ class Episodes:
     """Digest text of each column: what the fingerprint is made of."""
 
     state_parts: Mapping[str, int] = field(default_factory=dict, repr=False)
-    """What stands in `states`, in order: name and width. With `qacc_warmstart` it restores every
-    bit."""
+    """Parts of `states` in order: name and width. `qacc_warmstart` makes it whole to the bit."""
 
     cut_off_steps: int = 0
     """Steps of an unfinished last episode that the source had and that are not here."""
@@ -219,8 +217,7 @@ class Episodes:
 def starts_of(
     terminated: Array, timed_out: Array, source: str = "the data"
 ) -> tuple[NDArray[np.int64], int]:
-    """Find where episodes start, and how many steps of an unfinished last one follow the finished
-    ones; `source` is what an error calls them."""
+    """Find where episodes start, and how many steps follow the last finished one."""
     ends = np.flatnonzero(terminated | timed_out) + 1
     if not len(ends):
         raise DataError(

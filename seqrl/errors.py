@@ -31,8 +31,8 @@ def need_extra(module: str, extra: str, purpose: str) -> None:
     """Refuse with the pip command when `module` of the optional `extra` is not installed."""
     if find_spec(module) is None:
         raise MissingExtra(
-            f"{purpose} needs the optional package {module!r}, which is not installed. "
-            f"Install it with: pip install 'seqrl[{extra}]'"
+            f"{purpose} needs the optional package {module!r}, which is not installed. Install it "
+            f"with: pip install 'seqrl[{extra}]'"
         )
 
 

@@ -324,8 +324,7 @@ def _say_head(content: dict[str, Any]) -> None:
         f"  {content['episodes']:,} episodes, {content['steps']:,} steps"
         + (
             f" ({content['collected_steps']:,} collected; the last {content['cut_off_steps']:,} "
-            "are a "
-            "cut-off episode, "
+            "are a cut-off episode, "
             + ("kept without its last transition)" if "+tail" in content["name"] else "dropped)")
             if content["cut_off_steps"]
             else ""
@@ -355,8 +354,7 @@ def _say_info(content: dict[str, Any]) -> None:
     if content["longest_beyond_horizon"]:
         say(
             f"  {content['longest_beyond_horizon']:,} episodes are longer than the task's horizon "
-            "of "
-            f"{content['horizon']:,} steps"
+            f"of {content['horizon']:,} steps"
         )
     reference = content["reference"]
     scale = (
@@ -463,8 +461,7 @@ def _say_intact(changed: list[str], known: "Prepared") -> None:
     if changed:
         say(
             f"DAMAGED: {', '.join(changed)} of the prepared copy are not what was prepared. "
-            "Remove it with "
-            f"`seqrl data remove {known.name}` and prepare it again."
+            f"Remove it with `seqrl data remove {known.name}` and prepare it again."
         )
     else:
         say(

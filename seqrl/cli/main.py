@@ -15,8 +15,7 @@ app = typer.Typer(
     name="seqrl",
     help="The benchmark suite for sequence-model agents in offline reinforcement learning.\n\n"
     "Start with [bold]seqrl doctor[/bold]; then [bold]seqrl data build hopper-medium[/bold] makes "
-    "a data "
-    "set that needs no network. Every command explains itself with --help.",
+    "a data set that needs no network. Every command explains itself with --help.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,

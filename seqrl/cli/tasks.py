@@ -72,8 +72,7 @@ def score(
     ],
     as_json: JSON = False,
 ) -> None:
-    """Turn a return into a score: percent of the reference, 0 a random policy, 100 an expert, never
-    clipped."""
+    """Turn a return into a score: 0 is a random policy, 100 an expert, never clipped."""
     from math import isfinite
 
     from seqrl.data.source import task_named

@@ -141,8 +141,8 @@ def write_actor(file: Path, parameters: Mapping[str, Any]) -> None:
     if set(layers) != set(_FLAX_NAMES):
         raise DataError(
             f"The actor that sbx-rl made has the layers {', '.join(sorted(layers))}; expected are "
-            f"{', '.join(_FLAX_NAMES)}, as sbx-rl 0.28 names them. Install that version: "
-            "pip install 'sbx-rl==0.28.*'"
+            f"{', '.join(_FLAX_NAMES)}, as sbx-rl 0.28 names them. Install that version: pip "
+            "install 'sbx-rl==0.28.*'"
         )
     arrays: dict[str, NDArray[np.float32]] = {
         f"{ours}.{part}": np.ascontiguousarray(layers[theirs][part], np.float32)

@@ -74,8 +74,7 @@ class Embedded:
 
 
 def snapshot_steps(body: str) -> list[int]:
-    """Return the training steps of a body's snapshots, on the grid of 10,000 on which actors were
-    kept."""
+    """Return the training steps of a body's snapshots, among the kept ones."""
     return [
         int(MEDIUM[body] * i / SNAPSHOTS / 10_000 + 0.5) * 10_000 for i in range(1, SNAPSHOTS + 1)
     ]
@@ -240,7 +239,6 @@ def why_local(known: Prepared) -> str:
         )
     return (
         f"its content differs from that of {name} although it was played with {made_with} too: "
-        "another "
-        "processor architecture, or other versions of gymnasium and numpy "
+        "another processor architecture, or other versions of gymnasium and numpy "
         f"({known.provenance['versions']})"
     )

@@ -37,8 +37,7 @@ _log = logging.getLogger(__name__)
 
 
 def home() -> Path:
-    """Return the folder of everything that seqrl keeps: `$SEQRL_HOME`, else the platform's cache
-    folder."""
+    """Return the folder of all that seqrl keeps: `$SEQRL_HOME`, else the platform's for caches."""
     return Path(os.environ.get("SEQRL_HOME") or user_cache_path("seqrl")).expanduser().absolute()
 
 
@@ -85,8 +84,7 @@ class Prepared:
     digests: dict[str, str]
     """Of the finished episodes."""
     tail_digests: dict[str, str]
-    """Of the finished episodes and the cut-off one without its last transition; empty if there is
-    none."""
+    """Of these and the cut-off one without its last transition; empty if there is none."""
     episodes: int
     steps: int
     cut_off_steps: int
@@ -121,8 +119,7 @@ def look_up(name: str) -> Prepared | None:
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
         raise DataError(
             f"{index} is damaged ({error}). Remove the prepared copy with `seqrl data remove "
-            f"{name}` "
-            "and prepare it again."
+            f"{name}` and prepare it again."
         ) from error
 
 
@@ -275,10 +272,8 @@ def _check_room(origin: Origin, folder: Path) -> None:
     if free < origin.bytes_needed:
         raise DataError(
             f"No room left: {origin.task.name} needs about {origin.bytes_needed / 1e6:,.0f} MB, "
-            "and "
-            f"{folder} has {free / 1e6:,.0f} MB free. Free some space, or set SEQRL_HOME to a "
-            "folder "
-            "on a larger disk."
+            f"and {folder} has {free / 1e6:,.0f} MB free. Free some space, or set SEQRL_HOME to a "
+            "folder on a larger disk."
         )
 
 

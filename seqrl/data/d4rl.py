@@ -47,8 +47,7 @@ def find_file(entry: Entry, data_dir: Path | None = None) -> Path | None:
 
 
 def download(entry: Entry, progress: Progress = silent, mirror: str | None = None) -> Path:
-    """Fetch the official file; `mirror` replaces the known places (its own folder of the same
-    files)."""
+    """Fetch the official file; `mirror` is the address of another folder of the same files."""
     name = entry.file.rpartition("/")[2]
     if mirror is not None and not mirror.startswith(("http://", "https://")):
         raise DataError(
@@ -81,10 +80,8 @@ def _accepted(entry: Entry, file: Path, prepared: Prepared) -> str:
     if entry.facts and (wrong := differences(entry.facts, prepared)):
         raise DataError(
             f"{file} is not the official {entry.task.name}: {'; '.join(wrong)}. If it is data of "
-            "your "
-            f"own, import it under another name: `seqrl data import {file} --name NAME "
-            "--environment "
-            f"{entry.task.environment}`; else delete it and fetch it again."
+            f"your own, import it under another name: `seqrl data import {file} --name NAME "
+            f"--environment {entry.task.environment}`; else delete it and fetch it again."
         )
     return entry.task.name
 

@@ -299,8 +299,7 @@ def stamp_of(file: Path) -> dict[str, Any]:
 def write_layout(
     episodes: Episodes, file: Path, *, states: bool, progress: Progress = silent
 ) -> None:
-    """Write episodes as .hdf5 or .npz in D4RL's layout; with `states`, positions and velocities
-    too."""
+    """Write .hdf5 or .npz in D4RL's layout; with `states`, positions and velocities too."""
     if file.suffix not in (".hdf5", ".npz"):
         raise DataError(
             f"{file} ends in {file.suffix or 'nothing'!r}; expected is a file name that ends in "

@@ -243,9 +243,9 @@ class _Reading:
         steps, seen = len(episode.rewards), np.asarray(episode.observations)
         if not steps or len(seen) != steps + 1:
             raise DataError(
-                f"Episode {index} of {self.name} has {steps} rewards and {len(seen)} "
-                "observations. A Minari episode has at least one step and one observation more "
-                f"than steps. {_BY_HAND}"
+                f"Episode {index} of {self.name} has {steps} rewards and {len(seen)} observations. "
+                "A Minari episode has at least one step and one observation more than steps. "
+                f"{_BY_HAND}"
             )
         terminated = np.array(episode.terminations, bool)
         timed_out = np.array(episode.truncations, bool)

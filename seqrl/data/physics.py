@@ -91,8 +91,7 @@ class Verdict:
     observation_floor: Errors
     reward_floor: Errors
     typical_change: float
-    """Median over steps of the largest change of an observation in one step: what an error is to be
-    compared with."""
+    """Median over steps of an observation's largest change: what errors are compared with."""
     notes: tuple[str, ...]
 
     @property
@@ -109,20 +108,16 @@ class Verdict:
             how = "to the last stored bit" if exact else "as closely as its storage allows"
             return (
                 f"The installed simulator reproduces this data {how}: as far as physics goes, "
-                "scores in "
-                f"{environment} on this machine can be compared with others measured where the "
-                "data came from."
+                f"scores in {environment} on this machine can be compared with others measured "
+                "where the data came from."
             )
         share = self.observation.median / self.typical_change if self.typical_change else np.inf
         return (
             f"FOREIGN: this data was not made by {environment} in the installed simulator. A "
-            "typical "
-            f"one-step error is {self.observation.median:.2g}, {share:.2%} of what an observation "
-            "typically "
-            "changes in a step, where storage alone would cause "
-            f"{self.observation_floor.median:.2g}. Scores "
-            "measured here are scores in another environment than the data's: say so where they "
-            "are compared."
+            f"typical one-step error is {self.observation.median:.2g}, {share:.2%} of what an "
+            "observation typically changes in a step, where storage alone would cause "
+            f"{self.observation_floor.median:.2g}. Scores measured here are scores in another "
+            "environment than the data's: say so where they are compared."
         )
 
 
@@ -136,8 +131,7 @@ class _Restorer:
     usable: Callable[[int], bool]
     """Whether that state can be told from what is recorded."""
     forget: Callable[[], bool]
-    """Keep of the simulator's present state only what a recording keeps; false if that is not
-    usable."""
+    """Keep of the present state only what a recording keeps; false if that is not usable."""
 
 
 def check(
@@ -162,8 +156,8 @@ def check(
     if not rows:
         raise DataError(
             f"{episodes.name}: none of {len(chosen):,} sampled steps could be restored, because "
-            "every one "
-            f"has a velocity clipped at {CLIP:g}. Only data with simulator states can be checked."
+            f"every one has a velocity clipped at {CLIP:g}. Only data with simulator states can be "
+            "checked."
         )
     errors = {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
@@ -239,8 +233,7 @@ def _restorer(
             return restorer, notes
         notes.append(
             "the recorded positions and velocities do not belong to the recorded observations, so "
-            "states "
-            "were rebuilt from the observations"
+            "states were rebuilt from the observations"
         )
     elif states is not None:
         notes.append(f"the recorded states {parts} do not fit {task.environment} {simulator.parts}")
@@ -282,8 +275,7 @@ def _from_observations(episodes: Episodes, task: Task, simulator: Simulator) -> 
     if name not in BODIES:
         raise DataError(
             f"{episodes.name} holds no simulator states that fit, and how to rebuild a state from "
-            "an "
-            f"observation is known for {', '.join(BODIES)} only, not for {task.environment}."
+            f"an observation is known for {', '.join(BODIES)} only, not for {task.environment}."
         )
     body = BODIES[name]
     shown_positions = simulator.parts["qpos"] - body.hidden_positions
@@ -314,8 +306,7 @@ def _from_observations(episodes: Episodes, task: Task, simulator: Simulator) -> 
 def _shows_what_is_recorded(
     episodes: Episodes, simulator: Simulator, restorer: _Restorer, chosen: NDArray[np.int64]
 ) -> bool:
-    """Some files record positions of another step than the observation's: look before trusting
-    them."""
+    """Look before trusting: some files record the positions of another step."""
     width, off = episodes.observations.shape[1], []
     for step in map(int, chosen[:100]):
         restorer.restore(step)

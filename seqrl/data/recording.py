@@ -201,8 +201,7 @@ class Recording:
         return self.scratch / f"share-{place:02d}.shard-{number:05d}.npz"
 
     def pieces(self) -> Iterator[dict[str, Array]]:
-        """Give the set: of each share the first whole episodes that fill it, cut at the set's
-        length."""
+        """Give the set: of each share the whole episodes that fill it, cut at the set's length."""
         written, wanted = 0, 0
         for place, share in enumerate(self.shares):
             wanted += share.steps

@@ -76,8 +76,7 @@ def can_reach(url: str) -> str:
 
 
 def obtain(name: Name, *, data_dir: Path | None = None, progress: Progress = silent) -> Prepared:
-    """Return the prepared data of a full name: found, downloaded, or played, and prepared if need
-    be."""
+    """Return the prepared data of a full name, found, downloaded or played if need be."""
     if name.family == "d4rl":
         return _official(name, data_dir, progress)
     if name.family == "seqrl":
@@ -116,8 +115,7 @@ def _same_content(known: Prepared, name: Name) -> Prepared:
     if name.content and name.content != have:
         raise DataError(
             f"{name.entry} is here with another content: {known.name}, not +{name.content}. They "
-            "are "
-            "different data and do not share results."
+            "are different data and do not share results."
         )
     return known
 
@@ -144,8 +142,7 @@ def on_this_machine(
     data_dir: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[Prepared, Choice]:
-    """Return the data of a name without downloading or playing anything; a file that is here is
-    prepared."""
+    """Return the data of a name, preparing a file that is here, but fetching nothing."""
     choice = choose(text, family=family, data_dir=data_dir)
     name = choice.name
     file = d4rl.find_file(ENTRIES[name.entry], data_dir) if name.entry in ENTRIES else None
@@ -157,8 +154,7 @@ def on_this_machine(
             why = f" ({choice.reason})" if choice.fallback else ""
             raise DataError(
                 f"{text} means {name.entry} here{why}, and that is not built yet: `seqrl data "
-                "build "
-                f"{name.entry}` makes it in minutes, with no network."
+                f"build {name.entry}` makes it in minutes, with no network."
             )
     elif name.family == "d4rl" and look_up(name.entry) is None:
         official_entry(name)

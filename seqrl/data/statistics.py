@@ -61,8 +61,7 @@ def _spread(values: Any) -> dict[str, Any]:
 
 
 def official(task: Task) -> dict[str, Any] | None:
-    """Return what is published of the official set of the same quality; nothing if there is no such
-    set."""
+    """Return what is published of the official set of that quality; nothing if there is none."""
     entry = task.name.partition("+")[0]
     name = SETS[entry].official if entry in SETS else entry
     if name not in ENTRIES:

@@ -103,8 +103,8 @@ class ColumnWriter:
             )
         if self._beyond:
             said.append(
-                f"{self._beyond:,} action entries lie beyond the bounds "
-                f"of {self._task.environment}, by at most {self._largest_beyond:.3g}"
+                f"{self._beyond:,} action entries lie beyond the bounds of "
+                f"{self._task.environment}, by at most {self._largest_beyond:.3g}"
             )
         if self._narrowed:
             said.append("stored as float32: " + ", ".join(sorted(self._narrowed)))

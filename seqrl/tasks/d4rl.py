@@ -126,8 +126,7 @@ def _listed_only(
     reason: str,
     data_width: int | None = None,
 ) -> Entry:
-    """Build the entry of a task whose data can be read but whose environment is not offered here
-    yet."""
+    """Build the entry of a task whose data can be read, but which cannot be played here yet."""
     return Entry(
         task=Task(
             name=f"d4rl/{name}",

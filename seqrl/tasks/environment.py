@@ -34,8 +34,7 @@ def _hear_mujoco(message: str) -> None:
 
 
 def make(task: Task) -> Any:
-    """Make one Gymnasium environment of `task`, without time limit: the caller counts to the
-    horizon."""
+    """Make an environment of `task` without time limit: the caller counts to the horizon."""
     if task.not_playable:
         raise SeqrlError(f"{task.name} cannot be played here: {task.not_playable}.")
     environment = _made(task.environment, task.environment_settings)
@@ -46,24 +45,22 @@ def make(task: Task) -> Any:
 def task_in(
     environment: str, *, name: str, horizon: int | None, reference: Reference | None
 ) -> Task:
-    """Describe playing in any Gymnasium environment: widths, bounds and time limit are read from
-    it."""
+    """Describe playing in any environment: widths, bounds and time limit are its own."""
     made = _made(environment, {})
     observation, action = made.observation_space, made.action_space
     if len(observation.shape or ()) != 1 or len(action.shape or ()) != 1:
         raise SeqrlError(
             f"The environment {environment} shows {observation} and takes {action}. Only "
-            "observations and "
-            "actions that are one row of numbers each (one-dimensional Box) can be used."
+            "observations and actions that are one row of numbers each (one-dimensional Box) can "
+            "be used."
         )
     if horizon is not None and horizon < 1:
         raise SeqrlError(f"--horizon must be at least 1, not {horizon}.")
     limit = horizon or _spec(environment).max_episode_steps
     if not limit or limit < 1:
         raise SeqrlError(
-            f"The environment {environment} has no time limit of its own: say with --horizon "
-            "after how "
-            "many steps an episode ends."
+            f"The environment {environment} has no time limit of its own: say with --horizon after "
+            "how many steps an episode ends."
         )
     return Task(
         name=name,
@@ -92,8 +89,7 @@ def _made(environment: str, settings: Mapping[str, Any]) -> Any:
         except (gymnasium.error.Error, ImportError) as error:
             raise UnknownName(
                 f"The environment {environment!r} could not be made: {error}. An environment of "
-                "your own "
-                "is named module:Id, where importing the module registers it."
+                "your own is named module:Id, where importing the module registers it."
             ) from error
     return made
 
@@ -116,8 +112,8 @@ def _check_spaces(task: Task, environment: Any) -> None:
     if len(observation.shape or ()) != 1 or observation.shape[0] < task.observation_width:
         raise SeqrlError(
             f"{task.name} has observations of {task.observation_width} numbers, but the "
-            "environment "
-            f"{task.environment} shows {observation}. Name the environment that the data came from."
+            f"environment {task.environment} shows {observation}. Name the environment that the "
+            "data came from."
         )
     if action.shape != (task.action_width,):
         raise SeqrlError(

@@ -99,8 +99,7 @@ class Task:
         if environment not in (f"{body}-v4", f"{body}-v5") or version not in ("v4", "v5"):
             raise UnknownName(
                 f"{self.name} is played in {self.environment}; besides it only {body}-v4 and "
-                f"{body}-v5 are "
-                f"known, not {environment!r}."
+                f"{body}-v5 are known, not {environment!r}."
             )
         return replace(
             self,
