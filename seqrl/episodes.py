@@ -102,35 +102,35 @@ class Episode:
         return f"Episode({len(self)} steps, return {self.return_:.1f}, {end})"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Episodes:
     """All episodes of one data set, as flat columns. `len()` counts episodes, `[i]` gives one."""
 
     name: str
     """Full name; denotes one fingerprint on every machine."""
 
-    columns: Mapping[str, Array] = field(repr=False)
+    columns: Mapping[str, Array]
     """The columns listed in `COLUMNS`, each with all N steps; optional ones may be absent."""
 
-    starts: NDArray[np.int64] = field(repr=False)
+    starts: NDArray[np.int64]
     """Where each episode starts; one entry more than episodes, the last one is N."""
 
     horizon: int
     """The most steps that the task lets an episode last."""
 
-    action_low: Array = field(repr=False)  # [a]
-    action_high: Array = field(repr=False)  # [a]
+    action_low: Array  # [a]
+    action_high: Array  # [a]
 
-    digests: Mapping[str, str] = field(repr=False)
+    digests: Mapping[str, str]
     """Digest text of each column: what the fingerprint is made of."""
 
-    state_parts: Mapping[str, int] = field(default_factory=dict, repr=False)
+    state_parts: Mapping[str, int] = field(default_factory=dict)
     """Parts of `states` in order: name and width. `qacc_warmstart` makes it whole to the bit."""
 
     cut_off_steps: int = 0
     """Steps of an unfinished last episode that the source had and that are not here."""
 
-    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where this came from, as plain data: file, simulator, policies, notes."""
 
     def __post_init__(self) -> None:
@@ -184,6 +184,13 @@ class Episodes:
     def fingerprint(self) -> str:
         """Hash of the content of all columns."""
         return fingerprint_of(self.digests)
+
+    def __repr__(self) -> str:
+        """Name what a person looks for first."""
+        return (
+            f"Episodes({self.name!r}, {len(self):,} episodes, {self.steps:,} steps, "
+            f"mean return {self.returns.mean():,.1f})"
+        )
 
     def __len__(self) -> int:
         """Count the episodes."""

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from seqrl.data.cache import Origin, Prepared, entry_folder, look_up, prepare
+from seqrl.data.cache import Origin, Prepared, current, entry_folder, look_up, prepare
 from seqrl.data.player import ROWS
 from seqrl.data.policy import FOLDER, GRID
 from seqrl.data.recording import SEEDS_A_SHARE, Recording, Share, cores
@@ -151,8 +151,9 @@ def build(name: str, *, processes: int | None = None, progress: Progress = silen
     ready = look_up(name)
     if ready and ready.name != name and _may_become_real(ready):
         with told_plainly(entry_folder(name), "removing"):
-            (entry_folder(name) / "episodes.json").unlink()
-    return prepare(_origin(chosen, workers), progress)
+            (entry_folder(name) / "episodes.json").unlink(missing_ok=True)
+    # Asked before the simulator is even imported: opening what is there takes no time.
+    return current(name, _recipe(chosen)) or prepare(_origin(chosen, workers), progress)
 
 
 def _may_become_real(local: Prepared) -> bool:

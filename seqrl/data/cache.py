@@ -173,19 +173,19 @@ def prepare(origin: Origin, progress: Progress = silent) -> Prepared:
     """Return the prepared data set of `origin`, reading it first if that has not been done yet."""
     folder = entry_folder(origin.task.name)
     stamp = json.loads(json.dumps(origin.stamp))
-    if ready := _if_current(origin.task.name, stamp):
+    if ready := current(origin.task.name, stamp):
         return ready
     with told_plainly(folder, "preparing"):
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder, progress):
             # While we waited, somebody else may have done it.
-            if ready := _if_current(origin.task.name, stamp):
+            if ready := current(origin.task.name, stamp):
                 return ready
             return _write(origin, folder, stamp, progress)
 
 
-def _if_current(name: str, stamp: Mapping[str, Any]) -> Prepared | None:
-    """Return the entry if it is whole and made from the same source."""
+def current(name: str, stamp: Mapping[str, Any]) -> Prepared | None:
+    """Return what is prepared under a name if it is whole and was made from the same source."""
     try:
         known = look_up(name)
         if known is not None and known.stamp == stamp:

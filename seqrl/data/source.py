@@ -80,6 +80,8 @@ def obtain(name: Name, *, data_dir: Path | None = None, progress: Progress = sil
     if name.family == "d4rl":
         return _official(name, data_dir, progress)
     if name.family == "seqrl":
+        if look_up(name.entry) is None:
+            _log.warning("%s is not here yet: playing it now, for some minutes.", name.entry)
         return _same_content(behaviours.build(name.entry, progress=progress), name)
     if name.family == "minari" and look_up(name.entry) is None:
         from seqrl.data import minari
