@@ -198,6 +198,11 @@ class Episodes:
 
     def __getitem__(self, index: int) -> Episode:
         """Give episode `index`, counted from the end if negative."""
+        if not isinstance(index, int | np.integer):
+            raise TypeError(
+                f"episodes are taken one by one, as episodes[3], not by {index!r}; several are "
+                "[episodes[i] for i in range(3)]"
+            )
         if not -len(self) <= index < len(self):
             raise IndexError(f"episode {index} of {len(self)}")
         first, end = self.starts[index % len(self)], self.starts[index % len(self) + 1]

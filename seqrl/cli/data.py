@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from seqrl.cli.output import remark, say, say_json, say_table, shown_progress
+from seqrl.cli.output import one_decimal, remark, say, say_json, say_table, shown_progress
 from seqrl.cli.tasks import JSON
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def list_(as_json: JSON = False) -> None:
     """List what is prepared on this machine, and what can be made or fetched."""
     from seqrl.data import d4rl
     from seqrl.data.behaviours import NOT_SHIPPED, SETS
-    from seqrl.data.cache import everything, home, size_of
+    from seqrl.data.cache import everything, home, size_of, unfinished
     from seqrl.tasks.d4rl import ENTRIES
 
     prepared = everything()
@@ -59,6 +59,10 @@ def list_(as_json: JSON = False) -> None:
             "how": "prepared",
         }
         for known in prepared
+    ]
+    rows += [
+        {"name": name, "bytes": size, "how": "unfinished: the same command goes on, or remove it"}
+        for name, size in unfinished().items()
     ]
     files = {name: d4rl.find_file(entry) for name, entry in ENTRIES.items() if name not in names}
     rows += [{"name": n, "how": f"file here: {file}"} for n, file in files.items() if file]
@@ -100,10 +104,11 @@ def info(
 
     Beside an embedded set stands what is published of the official set of the same quality.
     """
-    from seqrl.data.source import view
+    from seqrl.data.source import play_task, view
     from seqrl.data.statistics import describe
 
     known, chosen = _known(name, data, data_dir)
+    play_task(known, chosen)  # refuses an environment version that there is not
     content = describe(known, view(known, chosen))
     if as_json:
         say_json(content)
@@ -120,7 +125,7 @@ def build(
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Make an embedded set: the shipped behaviour policies play it, about two minutes on two cores.
+    """Make an embedded set: the shipped behaviour policies play it, minutes on two free cores.
 
     Killed in the middle, it goes on where it was. Embedded sets are not D4RL; `seqrl data info`
     shows how far they are from it.
@@ -171,7 +176,7 @@ def check(
     status 1 if they differ: then a score measured here is not a score in the data's environment.
     @v5 after the name asks the question of the newer environments.
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from seqrl.data.cache import verify
     from seqrl.data.physics import check as check_physics
@@ -179,12 +184,15 @@ def check(
     from seqrl.data.statistics import describe
 
     known, chosen = _known(name, data, data_dir)
-    episodes, task = view(known, chosen), play_task(known, chosen)
+    changed = verify(known)
+    if not as_json:
+        _say_intact(changed, known)
+    # Delaying rewards is our own doing: the simulator is asked about the data as it was recorded.
+    recorded = replace(chosen, views=tuple(view for view in chosen.views if view != "delayed"))
+    episodes, task = view(known, recorded), play_task(known, recorded)
     with shown_progress() as progress:
         verdict = check_physics(episodes, task, sample=sample, progress=progress)
-        changed = verify(known)
     content = describe(known, episodes)
-    fine = verdict.agrees and not changed
     if as_json:
         say_json(
             {
@@ -199,9 +207,8 @@ def check(
         )
     else:
         _say_verdict(verdict, task.environment, episodes.name)
-        _say_intact(changed, known)
         _say_beside_official(content)
-    raise typer.Exit(0 if fine else 1)
+    raise typer.Exit(0 if verdict.agrees and not changed else 1)
 
 
 @app.command("import")
@@ -222,6 +229,9 @@ def import_(
         typer.Option(help="Steps of the longest episode; the environment's, by default."),
     ] = None,
     reference: REFERENCE = None,
+    replacing: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of other data of that name.")
+    ] = False,
     as_json: JSON = False,
 ) -> None:
     """Bring in data of your own. The full name ends in the content's fingerprint, so it means one
@@ -240,6 +250,7 @@ def import_(
             environment=environment,
             horizon=horizon,
             reference=reference,
+            replacing=replacing,
             progress=progress,
         )
     _say_prepared(known, as_json)
@@ -256,6 +267,9 @@ def export(
         bool | None,
         typer.Option(help="Simulator positions and velocities; by default, where there are any."),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a file that exists.")
+    ] = False,
     data: FAMILY = None,
     data_dir: DATA_DIR = None,
 ) -> None:
@@ -264,8 +278,10 @@ def export(
 
     known, chosen = _known(name, data, data_dir)
     with shown_progress() as progress:
-        written = export_data(known, chosen, target, states=states, progress=progress)
-    say(f"{known.name} -> {written}")
+        written = export_data(
+            known, chosen, target, states=states, overwrite=overwrite, progress=progress
+        )
+    say(f"{known.name}{chosen.suffix} -> {written}")
 
 
 @app.command()
@@ -273,7 +289,10 @@ def remove(
     name: NAME,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete the prepared copy of a data set. Official files and your own are not touched."""
+    """Delete the prepared copy of a data set, and what a killed build or import left of it.
+
+    The official file, and the file that you imported, stay where they are.
+    """
     import sys
 
     from seqrl.data.cache import remove as remove_data
@@ -313,11 +332,14 @@ def _say_prepared(known: "Prepared", as_json: bool) -> None:
         say_json(content)
         return
     _say_head(content)
+    _say_notes(content)
     say(f"More: seqrl data info {known.name}")
 
 
 def _say_head(content: dict[str, Any]) -> None:
     say(content["name"])
+    if "UNVERIFIED" in content["provenance"]["kind"]:
+        remark(f"{content['name']} is a {content['provenance']['kind']}.")
     if content["why_local"]:
         remark(f"this is not {content['name'].partition('+')[0]}: {content['why_local']}.")
     say(
@@ -338,8 +360,8 @@ def _say_head(content: dict[str, Any]) -> None:
 
 def _spread(values: dict[str, Any]) -> str:
     return (
-        f"mean {values['mean']:,.1f}, std {values['std']:,.1f}, "
-        f"min {values['min']:,.1f}, max {values['max']:,.1f}"
+        f"mean {one_decimal(values['mean'])}, std {one_decimal(values['std'])}, "
+        f"min {one_decimal(values['min'])}, max {one_decimal(values['max'])}"
     )
 
 
@@ -350,12 +372,8 @@ def _say_info(content: dict[str, Any]) -> None:
         said = ", ".join(f"{float(q):.0%} {value:,.0f}" for q, value in quantiles.items())
         say(f"  {what} quantiles: {said}")
     ends = content["ends"]
-    say(f"  episodes end: {ends['terminated']:,} terminated, {ends['timed_out']:,} timed out")
-    if content["longest_beyond_horizon"]:
-        say(
-            f"  {content['longest_beyond_horizon']:,} episodes are longer than the task's horizon "
-            f"of {content['horizon']:,} steps"
-        )
+    said = f"{ends['terminated']:,} terminated, {ends['timed_out']:,} timed out"
+    say(f"  episodes end: {said}" + (f", {ends['cut_off']:,} cut off" if ends["cut_off"] else ""))
     reference = content["reference"]
     scale = (
         f"score 0 is a return of {reference['minimum']:g}, 100 is {reference['maximum']:g} "
@@ -365,10 +383,19 @@ def _say_info(content: dict[str, Any]) -> None:
     )
     say(f"  environment {content['environment']}, horizon {content['horizon']:,}; {scale}")
     say("  columns: " + ", ".join(f"{name} {kind}" for name, kind in content["columns"].items()))
-    for note in content["provenance"].get("notes", []):
-        say(f"  note: {note}")
+    _say_notes(content)
     _say_provenance(content["provenance"])
     _say_beside_official(content)
+
+
+def _say_notes(content: dict[str, Any]) -> None:
+    for note in content["provenance"].get("notes", []):
+        say(f"  note: {note}")
+    if content["longest_beyond_horizon"]:
+        say(
+            f"  note: {content['longest_beyond_horizon']:,} episodes are longer than the task's "
+            f"horizon of {content['horizon']:,} steps"
+        )
 
 
 def _say_provenance(provenance: dict[str, Any]) -> None:
@@ -416,15 +443,15 @@ def _row(title: str, content: dict[str, Any]) -> list[str]:
         f"{content['episodes']:,}" if content["episodes"] else "?",
         f"{content['steps']:,}" if content["steps"] else "?",
         f"{content['length']['mean']:,.0f}" if content["length"] else "?",
-        *(f"{returns[key]:,.1f}" for key in ("mean", "std", "min", "max")),
-        f"{content['score']['mean']:.1f}" if content["score"] else "-",
+        *(one_decimal(returns[key]) for key in ("mean", "std", "min", "max")),
+        one_decimal(content["score"]["mean"]) if content["score"] else "-",
     ]
 
 
 def _say_verdict(verdict: Any, environment: str, name: str) -> None:
     say(
-        f"{name} against {environment}: {verdict.checked:,} steps, restored from the "
-        f"{verdict.restored_from}"
+        f"{name} against {environment}: {verdict.checked:,} steps, {verdict.ends:,} of them the "
+        f"last of an episode, restored from the {verdict.restored_from}"
     )
     if verdict.left_out:
         say(
@@ -439,7 +466,7 @@ def _say_verdict(verdict: Any, environment: str, name: str) -> None:
         *([("simulator state", verdict.state, None)] if verdict.state else []),
     ]
     say_table(
-        ["one-step error", "median", "99%", "worst", "floor median", "99%", "worst"],
+        ["one-step error", "median", "99%", "worst", "floor: median", "floor: 99%", "floor: worst"],
         [
             [what, *_numbers(errors), *(_numbers(floor) if floor else ["", "", ""])]
             for what, errors, floor in rows

@@ -2,22 +2,24 @@
 
 from typing import Any
 
+import typer
+
 from seqrl.cli.output import say, say_json
 from seqrl.cli.tasks import JSON
 
 
 def doctor(as_json: JSON = False) -> None:
-    """Show versions, device, disk, data and hosts, and say whether this machine can run a
-    benchmark.
+    """Show versions, device, disk, data and hosts, and say whether a benchmark can run here.
 
-    Needs no network: an unreachable host is a fact, not a failure.
+    Needs no network: an unreachable host is a fact, not a failure. Ends with status 1 if a
+    benchmark cannot run.
     """
     from seqrl.doctor import examine
 
     found = examine()
     if as_json:
         say_json(found)
-        return
+        raise typer.Exit(1 if found["problems"] else 0)
     say(f"seqrl {found['seqrl']}, Python {found['python']}, {found['platform']}")
     say("packages: " + _listed(found["packages"]))
     say("extras:   " + _listed(found["extras"]))
@@ -31,8 +33,8 @@ def doctor(as_json: JSON = False) -> None:
         say("This machine cannot run a benchmark yet:")
         for problem in found["problems"]:
             say(f"  - {problem}")
-    else:
-        say("This machine can run a benchmark; embedded data needs no network.")
+        raise typer.Exit(1)
+    say("This machine can run a benchmark; embedded data needs no network.")
 
 
 def _listed(versions: dict[str, str]) -> str:

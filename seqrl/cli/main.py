@@ -50,7 +50,9 @@ CTRL_C = 130
 
 def main() -> None:
     """Run the command: status 2 and a sentence where a person can help, 130 after Ctrl-C."""
-    sys.path.insert(0, "")  # module:Id and module:function of the folder one is in
+    # For module:Id and module:function of the folder one is in; last, so that a file there which is
+    # called numpy.py does no harm.
+    sys.path.append("")
     logging.basicConfig(level=logging.WARNING, format="seqrl: %(message)s", stream=sys.stderr)
     try:
         app(standalone_mode=True)
@@ -59,7 +61,10 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as end:
         if end.code == CTRL_C:
-            complain("stopped. The same command takes up a download or a build where it was.")
+            complain(
+                "stopped. What was complete before is untouched; a download or a build is taken up "
+                "where it was by the same command."
+            )
         raise
     except BrokenPipeError:  # `seqrl tasks | head`
         sys.stderr.close()

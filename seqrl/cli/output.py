@@ -37,6 +37,11 @@ def say_json(content: Any) -> None:
     typer.echo(json.dumps(content, indent=2, allow_nan=False))
 
 
+def one_decimal(value: float) -> str:
+    """Write a number with one decimal and no minus before a zero."""
+    return f"{round(value, 1) + 0.0:,.1f}"
+
+
 def say_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
 ) -> None:
@@ -51,9 +56,8 @@ def say_table(
         )
     for row in rows:
         table.add_row(*row)
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 400  # a pipe has no edge to wrap at
+    # Wider than any terminal: better that the terminal wraps a line than that a name is cut short.
+    console = Console(highlight=False, markup=False, width=400)
     with console.capture() as text:
         console.print(table)
     say("\n".join(line.rstrip() for line in text.get().rstrip("\n").split("\n")))

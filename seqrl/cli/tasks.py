@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from seqrl.cli.output import say, say_json, say_table
+from seqrl.cli.output import one_decimal, say, say_json, say_table
 
 JSON = Annotated[bool, typer.Option("--json", help="Print plain data for a program.")]
 
@@ -25,7 +25,7 @@ def tasks(
     from seqrl.tasks.d4rl import ENTRIES
 
     listed = [entry.task for entry in ENTRIES.values()] + [chosen.task for chosen in SETS.values()]
-    found = [task for task in listed if match in task.name]
+    found = [task for task in listed if match.lower() in task.name]
     if not found:
         raise UnknownName(
             f"No task name contains {match!r}; `seqrl tasks` lists all {len(listed)}."
@@ -82,8 +82,10 @@ def score(
         raise SeqrlError(f"--return must be a finite number, not {return_}.")
     chosen = task_named(task)
     value = chosen.score(return_)
+    if not isfinite(value):
+        raise SeqrlError(f"--return {return_} is too large to be a return.")
     if as_json:
         reference = vars(chosen.reference) if chosen.reference else None
         say_json({"task": chosen.name, "return": return_, "score": value, "reference": reference})
     else:
-        say(f"{value:.1f}")
+        say(one_decimal(value).replace(",", ""))

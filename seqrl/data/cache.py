@@ -38,7 +38,11 @@ _log = logging.getLogger(__name__)
 
 def home() -> Path:
     """Return the folder of all that seqrl keeps: `$SEQRL_HOME`, else the platform's for caches."""
-    return Path(os.environ.get("SEQRL_HOME") or user_cache_path("seqrl")).expanduser().absolute()
+    named = Path(os.environ.get("SEQRL_HOME") or user_cache_path("seqrl"))
+    try:
+        return named.expanduser().absolute()
+    except RuntimeError as error:  # ~somebody
+        raise DataError(f"SEQRL_HOME={named}: there is no such home folder.") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +128,33 @@ def look_up(name: str) -> Prepared | None:
 
 
 def everything() -> list[Prepared]:
-    """Return all prepared data sets, by name."""
+    """Return all prepared data sets, by name; of a damaged one only a warning tells."""
+    found = []
+    for name in _entries("episodes.json"):
+        try:
+            if known := look_up(name):
+                found.append(known)
+        except DataError as error:
+            _log.warning("%s", error)
+    return found
+
+
+def unfinished() -> dict[str, int]:
+    """Return what killed or running preparations have left so far: entry -> bytes."""
+    left = {}
+    for name in sorted({*_entries("unfinished"), *_entries("columns-*")}):
+        folder = entry_folder(name)
+        used = _folder_in_use(folder)
+        files = [f for f in folder.rglob("*") if f.is_file() and used not in f.parts]
+        size = sum(file.stat().st_size for file in files if file.parent != folder)
+        if size:
+            left[name] = size
+    return left
+
+
+def _entries(holding: str) -> list[str]:
     top = home() / "data"
-    names = (index.parent.relative_to(top).as_posix() for index in top.rglob("episodes.json"))
-    return [known for name in sorted(names) if (known := look_up(name))]
+    return sorted(found.parent.relative_to(top).as_posix() for found in top.rglob(holding))
 
 
 def open_prepared(known: Prepared, *, tail: bool = False) -> Episodes:
@@ -143,6 +170,8 @@ def open_prepared(known: Prepared, *, tail: bool = False) -> Episodes:
             for name in known.columns
         }
         starts = np.load(folder / "starts.npy", allow_pickle=False)
+        if len(starts) - 1 != known.episodes or starts[-1] != known.steps:
+            raise ValueError(f"starts.npy holds {len(starts) - 1:,} of {known.episodes:,} episodes")
         digests = known.digests
         if tail and known.tail_digests:
             starts = np.append(starts, known.steps + known.cut_off_steps - 1)
@@ -318,13 +347,21 @@ def _finish(origin: Origin, fresh: Path, writer: ColumnWriter, stamp: dict[str, 
 
 
 def verify(known: Prepared) -> list[str]:
-    """Hash every column again; the names of those that are not what was prepared."""
-    episodes = open_prepared(known)
-    return [
+    """Hash everything again; the names of the columns that are not what was prepared."""
+    views = [(open_prepared(known), known.digests)]
+    if known.tail_digests:
+        views.append((open_prepared(known, tail=True), known.tail_digests))
+    changed = {
         name
+        for episodes, digests in views
         for name, column in episodes.columns.items()
-        if digest_of(column) != known.digests[name]
-    ]
+        if digest_of(column) != digests[name]
+    }
+    episodes, _ = views[0]
+    starts, _ = starts_of(episodes.terminated, episodes.timed_out)
+    if not np.array_equal(starts, episodes.starts):
+        changed.add("starts")
+    return sorted(changed)
 
 
 def replace_file(target: Path, content: str | bytes) -> None:

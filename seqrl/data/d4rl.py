@@ -18,6 +18,9 @@ from seqrl.errors import DataError, told_plainly
 from seqrl.progress import Progress, silent
 from seqrl.tasks.d4rl import Entry, Facts
 
+UNVERIFIED = "file with an official name, UNVERIFIED: nothing is published of its content"
+"""What is said of a set whose content cannot be compared with anything."""
+
 
 def folders(data_dir: Path | None = None) -> list[Path]:
     """Where official files are looked for, in this order."""
@@ -66,7 +69,11 @@ def origin(entry: Entry, file: Path) -> Origin:
             file, entry.task, data_width=entry.data_width, progress=progress
         ),
         stamp=stamp_of(file),
-        provenance=lambda: {"kind": "official file", "file": file.name, "sha256": sha256_of(file)},
+        provenance=lambda: {
+            "kind": "official file" if entry.facts else UNVERIFIED,
+            "file": file.name,
+            "sha256": sha256_of(file),
+        },
         accept=lambda prepared: _accepted(entry, file, prepared),
         state_parts=state_parts_of(file),
         bytes_needed=file.stat().st_size,

@@ -8,6 +8,7 @@ import http.client
 import json
 import logging
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -71,8 +72,13 @@ def fetch(
     raise DataError(
         f"{target.name} could not be downloaded. "
         + "; ".join(failures)
-        + ". What was received is kept and continued by the next try. Or get the file another way "
-        f"and put it into {target.parent}, ~/.d4rl/datasets, $D4RL_DATASET_DIR or --data-dir."
+        + (
+            ". What was received is kept and continued by the next try"
+            if _unfinished(target)[0].exists()
+            else ""
+        )
+        + f". Or get the file another way and put it into {target.parent}, ~/.d4rl/datasets, "
+        "$D4RL_DATASET_DIR or --data-dir."
     )
 
 
@@ -212,4 +218,5 @@ def answers(url: str, seconds: float) -> str:
         error.close()
         return "" if error.code < 500 else f"HTTP {error.code}"
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return str(getattr(error, "reason", error)) or type(error).__name__
+        said = str(getattr(error, "reason", error)) or type(error).__name__
+        return re.sub(r"^\[Errno -?\d+\] ", "", said)

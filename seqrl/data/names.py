@@ -7,6 +7,7 @@ said aloud.
 """
 
 import difflib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,9 @@ VIEWS = {
     "delayed": "all reward at the end of its episode",
 }
 """What may follow a name after a +, in this order."""
+
+CONTENT = re.compile(r"(local\.)?[0-9a-f]{8}")
+VERSION = re.compile(r"[\w:.-]*v[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -46,20 +50,37 @@ class Name:
 
     @classmethod
     def parse(cls, text: str) -> "Name":
-        """Take a name apart."""
-        whole, _, environment = text.partition("@")
-        entry, *suffixes = whole.split("+")
-        views = tuple(view for view in VIEWS if view in suffixes)
-        content = [suffix for suffix in suffixes if suffix not in VIEWS]
-        if not entry or len(content) > 1 or len(views) + len(content) != len(suffixes):
-            raise UnknownName(f"{text!r} is no data name. After a +, one can write {_views()}.")
-        name = cls(entry, content[0] if content else "", views, environment)
+        """Take a name apart; what follows it may stand in any order."""
+        entry, *suffixes = re.split(r"(?=[+@])", text)
+        plus = [suffix[1:] for suffix in suffixes if suffix[0] == "+"]
+        at = [suffix[1:] for suffix in suffixes if suffix[0] == "@"]
+        content = [suffix for suffix in plus if suffix not in VIEWS]
+        said_once = len(set(plus)) == len(plus) and len(content) <= 1 and len(at) <= 1
+        known = all(CONTENT.fullmatch(c) for c in content) and all(VERSION.fullmatch(v) for v in at)
+        if not entry or not said_once or not known:
+            raise UnknownName(
+                f"{text!r} is no data name. After a + one can write {_views()}; after an @ another "
+                "version of the environment, v5 or Hopper-v5."
+            )
+        views = tuple(view for view in VIEWS if view in plus)
+        name = cls(entry, content[0] if content else "", views, at[0] if at else "")
         if name.family and name.family not in FAMILIES:
             raise UnknownName(
                 f"{text!r} begins with {name.family!r}; data names begin with "
                 f"{', '.join(f'{family}/' for family in FAMILIES)}."
             )
+        if name.content and name.family not in ("seqrl", "file"):
+            raise UnknownName(
+                f"{text!r}: only seqrl/ and file/ names can go on with a fingerprint; {name.entry} "
+                "denotes one content already."
+            )
         return name
+
+    @property
+    def suffix(self) -> str:
+        """What follows the entry and its content: views and environment, in their usual order."""
+        plus = "".join(f"+{view}" for view in self.views)
+        return plus + (f"@{self.environment}" if self.environment else "")
 
 
 def _views() -> str:

@@ -6,13 +6,15 @@ imported.
 
 import importlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
 
-from seqrl.data.cache import Origin, Prepared
+from seqrl.data.cache import Origin, Prepared, look_up
 from seqrl.data.layout import KEYS, read_layout, sha256_of, stamp_of, state_parts_of
 from seqrl.episodes import Array, fingerprint_of
 from seqrl.errors import DataError, UnknownName
@@ -20,15 +22,15 @@ from seqrl.progress import Progress
 from seqrl.tasks.task import Task
 
 
-def file_origin(file: Path, task: Task) -> Origin:
-    """Describe a data set in a file of D4RL's layout."""
+def file_origin(file: Path, task: Task, *, replacing: bool = False) -> Origin:
+    """Describe a data set in a file of D4RL's layout; `replacing` what has its name already."""
     stamp = stamp_of(file)
     return Origin(
         task=task,
         read=lambda scratch, progress: read_layout(file, task, progress=progress),
-        stamp={**stamp, "environment": task.environment, "horizon": task.horizon},
+        stamp={**stamp, "task": asdict(task)},
         provenance=lambda: {"kind": "imported file", "file": file.name, "sha256": sha256_of(file)},
-        accept=_named_by_content,
+        accept=lambda prepared: _named_by_content(prepared, replacing),
         state_parts=state_parts_of(file),
         bytes_needed=stamp["size"],
         source=str(file),
@@ -36,7 +38,7 @@ def file_origin(file: Path, task: Task) -> Origin:
     )
 
 
-def function_origin(source: str, task: Task) -> Origin:
+def function_origin(source: str, task: Task, *, replacing: bool = False) -> Origin:
     """Describe episodes that `module:function` returns: an iterable of mappings, one an episode.
 
     Each has `observations` [T, o], `actions` [T, a], `rewards` [T] and `terminated` (true or
@@ -60,13 +62,30 @@ def function_origin(source: str, task: Task) -> Origin:
         read=lambda scratch, progress: _episodes_of(source, function(), progress),
         stamp={"function": source, "called": uuid4().hex},  # what it gives may change: never reused
         provenance=lambda: {"kind": "imported from a function", "function": source},
-        accept=_named_by_content,
+        accept=lambda prepared: _named_by_content(prepared, replacing),
         source=source,
     )
 
 
-def _named_by_content(prepared: Prepared) -> str:
-    return f"{prepared.name}+{fingerprint_of(prepared.digests)[:8]}"
+def _named_by_content(prepared: Prepared, replacing: bool) -> str:
+    """End the name in the content's fingerprint; refuse to push aside what has the name already."""
+    name = f"{prepared.name}+{fingerprint_of(prepared.digests)[:8]}"
+    old = None
+    if not replacing:
+        with suppress(DataError):  # what is damaged may be replaced
+            old = look_up(prepared.name)
+    if old is not None:
+        if old.name != name:
+            differs = "other content"
+        elif replace(old.task, name="") != replace(prepared.task, name=""):
+            differs = "another environment, horizon or reference"
+        else:
+            return name
+        raise DataError(
+            f"{old.name} is on this machine already, with {differs} than what is imported now. "
+            "Choose another --name, or say --replace to put the new data in its place."
+        )
+    return name
 
 
 NEEDED = ("observations", "actions", "rewards", "terminated")
@@ -79,9 +98,16 @@ def _episodes_of(source: str, episodes: Any, progress: Progress) -> Iterator[dic
             f"{source} returned {type(episodes).__name__}; expected is an iterable of episodes, "
             f"mappings with {', '.join(NEEDED)}. Return a list of them, or yield each."
         )
-    done = 0
+    done, unfinished = 0, False
     for index, episode in enumerate(episodes):
+        if unfinished:
+            raise DataError(
+                f"Episode {index - 1} of {source} is neither terminated nor timed out, yet another "
+                "follows it. Only the last one may be unfinished; leave `timed_out` away, and what "
+                "does not terminate has timed out."
+            )
         piece = _piece(f"Episode {index} of {source}", episode)
+        unfinished = not (piece["terminated"][-1] or piece["timed_out"][-1])
         yield piece
         done += len(piece["rewards"])
         progress(f"reading {source}", done, 0, "steps")

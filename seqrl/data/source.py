@@ -45,12 +45,13 @@ def task_named(text: str) -> Task:
         task = behaviours.embedded(name.entry).task
     else:
         task = _here(name).task
-    task = replace(task, name=_with_views(task.name, name.views))
-    return task.on(name.environment) if name.environment else task
+    return _as_named(task, name)
 
 
-def _with_views(name: str, views: tuple[str, ...]) -> str:
-    return "+".join([name, *views])
+def _as_named(task: Task, name: Name) -> Task:
+    """Return the task in the environment that a name asks for, under that whole name."""
+    played = task.on(name.environment) if name.environment else task
+    return replace(played, name=task.name + name.suffix)
 
 
 def open_episodes(
@@ -130,8 +131,7 @@ def view(known: Prepared, name: Name) -> Episodes:
 
 def play_task(known: Prepared, name: Name) -> Task:
     """Return the task of prepared data, in the environment version that the name asks for."""
-    task = replace(known.task, name=_with_views(known.name, name.views))
-    return task.on(name.environment) if name.environment else task
+    return _as_named(replace(known.task, name=known.name), name)
 
 
 # ---- what the command line does with names -------------------------------------------------------
@@ -167,10 +167,17 @@ def on_this_machine(
 
 
 def entry_here(text: str) -> str:
-    """Return the entry of data that is prepared on this machine."""
+    """Return the entry of data that lies on this machine, finished or not."""
     name = choose(text).name
-    if not (entry_folder(name.entry) / "episodes.json").exists():
+    if name.suffix:
+        raise SeqrlError(
+            f"{text} is a view of {name.entry}, and only the whole can be removed: name it without "
+            f"{name.suffix}."
+        )
+    if not entry_folder(name.entry).is_dir():
         _here(name)  # says what is here
+    if name.content:
+        _here(name)  # says so if it is another content
     return name.entry
 
 
@@ -191,8 +198,14 @@ def fetch(
     if reference is not None:
         raise SeqrlError("--reference is for Minari sets; D4RL's tasks have their own.")
     entry = official_entry(Name.parse(entry_in("d4rl", text)))
-    file = d4rl.find_file(entry, data_dir) or d4rl.download(entry, progress, mirror)
-    return prepare(d4rl.origin(entry, file), progress)
+    if found := d4rl.find_file(entry, data_dir):
+        return prepare(d4rl.origin(entry, found), progress)
+    file = d4rl.download(entry, progress, mirror)
+    try:
+        return prepare(d4rl.origin(entry, file), progress)
+    except DataError as error:
+        file.unlink(missing_ok=True)  # or it would be found, and refused, for ever
+        raise DataError(f"{error} What was downloaded is deleted again.") from error
 
 
 def import_data(
@@ -202,6 +215,7 @@ def import_data(
     environment: str,
     horizon: int | None = None,
     reference: tuple[float, float] | None = None,
+    replacing: bool = False,
     progress: Progress = silent,
 ) -> Prepared:
     """Prepare data of the user's own: a file in D4RL's layout, or `module:function`."""
@@ -217,18 +231,26 @@ def import_data(
     )
     task = task_in(environment, name=f"file/{name}", horizon=horizon, reference=scale)
     file = Path(source).expanduser()
-    is_function = ":" in source and not file.exists()
-    return prepare(
-        own.function_origin(source, task) if is_function else own.file_origin(file, task), progress
-    )
+    if ":" in source and not file.exists():
+        origin = own.function_origin(source, task, replacing=replacing)
+    else:
+        origin = own.file_origin(file, task, replacing=replacing)
+    return prepare(origin, progress)
 
 
 def export_data(
-    known: Prepared, name: Name, target: str, *, states: bool | None, progress: Progress = silent
+    known: Prepared,
+    name: Name,
+    target: str,
+    *,
+    states: bool | None,
+    overwrite: bool = False,
+    progress: Progress = silent,
 ) -> str:
     """Write episodes to a file in D4RL's layout, or to a local Minari set `minari/<id>`.
 
-    `states`: simulator positions and velocities too; by default, if there are any.
+    `states`: simulator positions and velocities too; by default, if there are any and the format
+    takes them.
     """
     if name.environment:
         raise SeqrlError(
@@ -237,11 +259,15 @@ def export_data(
         )
     episodes = view(known, name)
     if target.startswith("minari/"):
+        if states:
+            raise SeqrlError("A Minari set has no place for simulator states: leave out --states.")
         from seqrl.data.minari_export import export_minari
 
         task = play_task(known, name)
         return str(export_minari(episodes, task, target.removeprefix("minari/"), progress))
     file = Path(target).expanduser()
+    if file.exists() and not overwrite:
+        raise DataError(f"{file} exists already. Choose another name, or say --overwrite.")
     with_states = "states" in episodes.columns if states is None else states
     write_layout(episodes, file, states=with_states, progress=progress)
     return str(file)

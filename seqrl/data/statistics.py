@@ -31,6 +31,7 @@ def describe(known: Prepared, episodes: Episodes) -> dict[str, Any]:
         "ends": {
             "terminated": int(episodes.terminated.sum()),
             "timed_out": int(episodes.timed_out.sum()),
+            "cut_off": len(episodes) - int((episodes.terminated | episodes.timed_out).sum()),
         },
         "longest_beyond_horizon": int((episodes.lengths > episodes.horizon).sum()),
         "environment": task.environment,

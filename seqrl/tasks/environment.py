@@ -88,8 +88,9 @@ def _made(environment: str, settings: Mapping[str, Any]) -> Any:
             )
         except (gymnasium.error.Error, ImportError) as error:
             raise UnknownName(
-                f"The environment {environment!r} could not be made: {error}. An environment of "
-                "your own is named module:Id, where importing the module registers it."
+                f"The environment {environment!r} could not be made: {str(error).rstrip('.')}. An "
+                "environment of your own is named module:Id, where importing the module registers "
+                "it."
             ) from error
     return made
 
@@ -193,7 +194,8 @@ class Simulator:
         bare = environment.unwrapped
         if not hasattr(bare, "model") or not hasattr(bare, "data"):
             raise SeqrlError(
-                f"{environment} is not a MuJoCo environment: it has no state to restore."
+                f"{bare.spec.id if bare.spec else bare} is not a MuJoCo environment: it has no "
+                "state that could be restored."
             )
         import mujoco
 
@@ -242,7 +244,7 @@ class Simulator:
         """Return what the environment shows of the present state."""
         return np.asarray(self._bare._get_obs())
 
-    def step(self, action: Array) -> tuple[Array, float]:
-        """Step the environment; observation and reward."""
-        observation, reward, *_ = self._bare.step(np.asarray(action, np.float32))
-        return np.asarray(observation), float(reward)
+    def step(self, action: Array) -> tuple[Array, float, bool]:
+        """Step the environment: observation, reward, and whether its own rule ends the episode."""
+        observation, reward, terminated, *_ = self._bare.step(np.asarray(action, np.float32))
+        return np.asarray(observation), float(reward), bool(terminated)

@@ -90,16 +90,17 @@ class Task:
     def on(self, environment: str) -> "Task":
         """Return the same task in another environment version: v5 is Gymnasium's newer physics."""
         body, _, version = self.environment.rpartition("-")
-        if environment in ("v4", "v5"):
+        if "-" not in environment:
             environment = f"{body}-{environment}"
         if environment == self.environment:
             return self
         if self.not_playable:
             raise SeqrlError(f"{self.name} cannot be played here: {self.not_playable}")
-        if environment not in (f"{body}-v4", f"{body}-v5") or version not in ("v4", "v5"):
+        known = (f"{body}-v4", f"{body}-v5") if version in ("v4", "v5") else ()
+        if environment.rpartition("-")[0] != body or (known and environment not in known):
             raise UnknownName(
-                f"{self.name} is played in {self.environment}; besides it only {body}-v4 and "
-                f"{body}-v5 are known, not {environment!r}."
+                f"{self.name} is played in {self.environment}, or in another version of it "
+                f"({' or '.join(known) or f'{body}-v...'}), not in {environment!r}."
             )
         return replace(
             self,

@@ -25,7 +25,7 @@ def _import(seqrl: Run, folder: Path, name: str = "mine", **made: object) -> str
     file = write_hdf5(folder / f"{name}.hdf5", layout(**made))  # type: ignore[arg-type]
     ended = seqrl(
         "data", "import", file, "--name", name, "--environment", "Hopper-v4", "--reference", 0, 100,
-        "--json",
+        "--json", "--replace",
     )  # fmt: skip
     assert ended.status == 0, ended.err
     return str(json.loads(ended.out)["name"])
@@ -80,7 +80,7 @@ def test_doctor_reports_a_folder_that_cannot_be_used(
     (tmp_path / "taken").write_text("")
     monkeypatch.setenv("SEQRL_HOME", str(tmp_path / "taken"))
     ended = seqrl("doctor")
-    assert ended.status == 0 and "cannot run a benchmark yet" in ended.out
+    assert ended.status == 1 and "cannot run a benchmark yet" in ended.out
 
 
 def test_info_of_imported_data(seqrl: Run, tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_import_from_a_function(
     assert ended.status == 0, ended.err
     found = json.loads(ended.out)
     assert (found["episodes"], found["steps"]) == (2, 10)
-    assert found["ends"] == {"terminated": 1, "timed_out": 1}
+    assert found["ends"] == {"terminated": 1, "timed_out": 1, "cut_off": 0}
     assert found["return"]["max"] == 3.0
 
 
@@ -235,6 +235,125 @@ def test_ctrl_c_is_said_and_leaves_nothing_running(tmp_path: Path) -> None:
     _, said = build.communicate(timeout=60)
     assert build.returncode == 130
     assert said.strip() == (
-        "seqrl: stopped. The same command takes up a download or a build where it was."
+        "seqrl: stopped. What was complete before is untouched; a download or a build is taken up "
+        "where it was by the same command."
     )
     assert not (tmp_path / "data/seqrl/hopper-random-v1/episodes.json").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "file/mine@v5+tail+",
+        "file/mine+",
+        "file/mine@",
+        "file/mine@v9+nonsense",
+        "file/mine+tail+tail",
+        "file/mine@v4@v5",
+        "file/mine@elsewhere",
+        "d4rl/hopper-medium-v2+1a2b3c4d",
+        "seqrl/hopper-medium-v1@v9",
+        "",
+    ],
+)
+def test_what_follows_a_name_is_understood_or_refused(
+    seqrl: Run, tmp_path: Path, name: str
+) -> None:
+    """A suffix that is swallowed shows other data than was asked for, under the name asked for."""
+    _import(seqrl, tmp_path)
+    for command in ("info", "check"):
+        assert seqrl("data", command, name).status == 2, command
+
+
+def test_suffixes_may_stand_in_any_order_and_stay_in_the_name(seqrl: Run, tmp_path: Path) -> None:
+    """Two columns of a table must not carry one name."""
+    name = _import(seqrl, tmp_path, tail=4)
+    for text in ("file/mine@v5+tail+delayed", "file/mine+delayed+tail@Hopper-v5"):
+        found = json.loads(seqrl("data", "info", text, "--json").out)
+        assert (found["name"], found["episodes"]) == (f"{name}+tail+delayed", 4)
+    scored = json.loads(seqrl("score", "--task", "hopper-medium@v5", "--return", 1, "--json").out)
+    assert scored["task"] == "d4rl/hopper-medium-v2@v5"
+
+
+def test_only_what_is_named_is_removed(seqrl: Run, tmp_path: Path) -> None:
+    """Deleting is the one thing that cannot be taken back."""
+    name = _import(seqrl, tmp_path, tail=4)
+    for other in ("file/mine+00000000", "file/mine+tail", "file/mine@v5", f"{name}+delayed"):
+        ended = seqrl("data", "remove", other, "--yes")
+        assert ended.status == 2, other
+    assert seqrl("data", "info", name).status == 0
+    assert seqrl("data", "remove", name, "--yes").status == 0
+
+
+def test_nothing_is_replaced_without_being_told(seqrl: Run, tmp_path: Path) -> None:
+    """An import may be the only copy; an export must not write over its own source."""
+    file = write_hdf5(tmp_path / "mine.hdf5", layout())
+    arguments = ("data", "import", file, "--name", "mine", "--environment")
+    assert seqrl(*arguments, "Hopper-v4").status == 0
+    assert seqrl(*arguments, "Hopper-v4").status == 0, "the same again is no change"
+    other = seqrl(*arguments, "Hopper-v5", "--reference", 0, 100)
+    assert other.status == 2 and "another environment, horizon or reference" in other.err
+    assert seqrl(*arguments, "Hopper-v5", "--reference", 0, 100, "--replace").status == 0
+    assert (
+        json.loads(seqrl("data", "info", "file/mine", "--json").out)["environment"] == "Hopper-v5"
+    )
+    ended = seqrl("data", "export", "file/mine", file)
+    assert ended.status == 2 and "--overwrite" in ended.err
+    assert seqrl("data", "export", "file/mine", file, "--overwrite").status == 0
+
+
+def test_what_a_killed_build_left_is_seen_and_can_be_removed(
+    seqrl: Run, tmp_path: Path, home: Path
+) -> None:
+    """Two hundred megabytes that no command shows fill a disk."""
+    left = home / "data" / "seqrl" / "hopper-random-v1" / "unfinished" / "x"
+    left.mkdir(parents=True)
+    (left / "share-00.shard-00000.npz").write_bytes(b"0" * 5000)
+    rows = json.loads(seqrl("data", "list", "--json").out)["data"]
+    (row,) = [row for row in rows if "unfinished" in row["how"]]
+    assert (row["name"], row["bytes"]) == ("seqrl/hopper-random-v1", 5000)
+    assert seqrl("data", "remove", "seqrl/hopper-random-v1", "--yes").status == 0
+    assert not left.exists()
+
+
+def test_one_damaged_set_does_not_hide_the_others(seqrl: Run, tmp_path: Path, home: Path) -> None:
+    """`data list` is where one looks when something is wrong."""
+    name = _import(seqrl, tmp_path)
+    _import(seqrl, tmp_path, name="broken")
+    (home / "data" / "file" / "broken" / "episodes.json").write_text("{")
+    ended = seqrl("data", "list")
+    assert ended.status == 0 and name in ended.out
+
+
+def test_a_function_whose_episodes_do_not_end_is_refused(
+    seqrl: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two unfinished episodes one after the other would become one."""
+    (tmp_path / "endless.py").write_text(
+        "import numpy as np\n"
+        "def episodes():\n"
+        "    for _ in range(2):\n"
+        "        yield dict(observations=np.ones((5, 11)), actions=np.zeros((5, 3)),\n"
+        "                   rewards=np.ones(5), terminated=False, timed_out=False)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    ended = seqrl("data", "import", "endless:episodes", "--name", "f", "--environment", "Hopper-v4")
+    assert ended.status == 2 and "Episode 0 of endless:episodes is neither" in ended.err
+
+
+def test_changes_of_boundaries_and_tails_are_found(seqrl: Run, tmp_path: Path, home: Path) -> None:
+    """What is read must be what was prepared, and not only where one usually looks."""
+    _import(seqrl, tmp_path, tail=4)
+    (folder,) = (home / "data" / "file" / "mine").glob("columns-*")
+    starts = np.load(folder / "starts.npy")
+    moved = starts.copy()
+    moved[1] += 1
+    np.save(folder / "starts.npy", moved)
+    assert "DAMAGED: starts" in seqrl("data", "check", "file/mine").out
+    np.save(folder / "starts.npy", starts[1:])
+    assert seqrl("data", "info", "file/mine").status == 2
+    np.save(folder / "starts.npy", starts)
+    rewards = np.load(folder / "rewards.npy")
+    rewards[16] += 1
+    np.save(folder / "rewards.npy", rewards)
+    assert "DAMAGED: rewards" in seqrl("data", "check", "file/mine").out

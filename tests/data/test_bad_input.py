@@ -236,7 +236,7 @@ def test_no_damage_whatever_ends_in_a_traceback(
         for place in places:
             damaged[place] = generator.integers(256)
         file.write_bytes(damaged)
-        ended = seqrl("data", "import", file, *IMPORT)
+        ended = seqrl("data", "import", file, *IMPORT, "--replace")
         assert ended.status in (0, 2), ended
         if ended.status:
             said(ended, str(file))
@@ -972,7 +972,7 @@ def test_a_full_disk_while_exporting_is_told(
     target = tmp_path / "out" / f"out.{kind}"
     target.write_text("good")
     with full_disk(room):
-        ended = seqrl("data", "export", "file/mine", target)
+        ended = seqrl("data", "export", "file/mine", target, "--overwrite")
     said(ended, "No room left", str(target.parent), "Free some space")
     assert [place.name for place in target.parent.iterdir()] == [target.name]
     assert target.read_text() == "good"
@@ -1029,6 +1029,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_the_same_command_succeeds(
     fingerprint = open_prepared(known).fingerprint
     (tmp_path / "slow_module.py").write_text(SLOW)
     command = [sys.executable, "-m", "seqrl", "data", "import", "slow_module:episodes", *IMPORT]
+    command.append("--replace")
     with subprocess.Popen(
         command,
         env=_environment(tmp_path),

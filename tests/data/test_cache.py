@@ -136,7 +136,10 @@ def test_a_changed_file_is_prepared_again_and_an_equal_one_is_not(tmp_path: Path
     assert prepare(file_origin(file, TASK)).folder == first.folder
     write_hdf5(file, layout(seed=2))
     os.utime(file, ns=(1, 1))
-    second = prepare(file_origin(file, TASK))
+    with pytest.raises(DataError, match="--replace"):
+        prepare(file_origin(file, TASK))
+    assert look_up("file/mine") == first
+    second = prepare(file_origin(file, TASK, replacing=True))
     assert second.digests != first.digests
     assert [folder.name for folder in entry_folder("file/mine").glob("columns-*")] == [
         second.folder
@@ -150,7 +153,7 @@ def test_readers_keep_what_they_have_open(tmp_path: Path) -> None:
     before = np.array(episodes.observations)
     write_hdf5(file, layout(seed=2))
     os.utime(file, ns=(1, 1))
-    prepare(file_origin(file, TASK))
+    prepare(file_origin(file, TASK, replacing=True))
     np.testing.assert_array_equal(episodes.observations, before)
 
 

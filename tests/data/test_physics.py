@@ -106,10 +106,42 @@ def test_two_percent_of_one_mass_is_recognised_as_foreign(
     assert verdict.observation.median > 50 * verdict.observation_floor.median
 
 
-def test_newer_environments_reward_differently() -> None:
-    """v5 pays for being healthy only while healthy, and Walker2d has other feet."""
-    verdict = check(played("walker2d"), task_of("walker2d").on("v5"), sample=300)
+@pytest.mark.parametrize("body", ["hopper", "walker2d"])
+def test_newer_environments_are_other_environments(body: str) -> None:
+    """Hopper differs at the fall alone, where v5 stops paying; Walker2d has other feet."""
+    episodes = played(body)
+    assert body == "walker2d" or episodes.terminated.any()
+    verdict = check(episodes, task_of(body).on("v5"), sample=300)
     assert not verdict.agrees
+    assert "Rewards" in verdict.in_words("v5") or "far off" in verdict.in_words("v5")
+
+
+@pytest.mark.parametrize("states", [True, False], ids=["states", "observations"])
+def test_a_few_wrong_rewards_are_found(tmp_path: Path, states: bool) -> None:
+    """Forty wrong steps move a data set's mean score by ten points, and no percentile."""
+    episodes = played("hopper")
+    if not states:
+        episodes = as_d4rl_file(episodes, "hopper", tmp_path, states=False)
+    rewards = np.array(episodes.rewards)
+    rewards[np.random.default_rng(0).choice(episodes.steps, 5, replace=False)] += 1.0
+    spoilt = replace(episodes, columns={**episodes.columns, "rewards": rewards})
+    verdict = check(spoilt, task_of("hopper"), sample=episodes.steps)
+    assert not verdict.agrees and verdict.outliers in (4, 5)  # one may have a clipped velocity
+    assert "far off" in verdict.in_words("Hopper-v4")
+
+
+def test_episodes_that_end_elsewhere_are_found() -> None:
+    """Boundaries moved by three steps leave every single step right."""
+    episodes = played("hopper")
+    terminated = np.roll(np.array(episodes.terminated), -3)
+    starts = np.concatenate([[0], np.flatnonzero(terminated) + 1, [episodes.steps]])
+    timed_out = np.zeros_like(terminated)
+    timed_out[-1] = True
+    columns = {**episodes.columns, "terminated": terminated, "timed_out": timed_out}
+    verdict = check(
+        replace(episodes, columns=columns, starts=starts), task_of("hopper"), sample=400
+    )
+    assert not verdict.agrees and "the other way round" in verdict.in_words("Hopper-v4")
 
 
 def test_clipped_velocities_are_left_out_and_counted(tmp_path: Path) -> None:

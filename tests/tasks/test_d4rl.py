@@ -93,7 +93,7 @@ def test_another_environment_version_is_another_environment() -> None:
     assert newer.environment == "Ant-v5"
     assert newer.environment_settings == {"include_cfrc_ext_in_observation": False}
     assert newer.on("Ant-v4") == task
-    with pytest.raises(UnknownName, match="only Ant-v4 and Ant-v5"):
+    with pytest.raises(UnknownName, match="Ant-v4 or Ant-v5"):
         task.on("Hopper-v4")
 
 

@@ -95,8 +95,9 @@ def test_a_restored_simulator_continues_to_the_bit(task: Task) -> None:
     first, second = rows.simulators([0, 1])
     second.write(first.read())
     action = actions_of(task, 8, 1)[0]
-    shown, reward = first.step(action)
-    restored, again = second.step(action)
+    shown, reward, ended = first.step(action)
+    restored, again, ended_too = second.step(action)
+    assert ended == ended_too
     np.testing.assert_array_equal(shown, restored)
     # Ant's reward reads a place that lags one substep behind the state.
     assert reward == (pytest.approx(again, abs=0.3) if task.environment == "Ant-v4" else again)
