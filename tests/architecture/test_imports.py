@@ -12,7 +12,7 @@ PACKAGE = Path(seqrl.__file__).parent
 LEVELS = [
     {"errors", "progress"},
     {"episodes"},
-    {"tasks", "data"},
+    {"tasks", "data", "tokens"},
     {"doctor"},
     {"cli", "__main__"},
 ]
