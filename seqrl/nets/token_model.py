@@ -95,7 +95,8 @@ class BinsOut(nn.Module):
         """Make one matrix a dimension."""
         super().__init__()
         self.weight = nn.Parameter(torch.empty(width, classes, network.width))
-        start_table(self.weight, network, generator)
+        # TT's authors leave their heads, unlike all else, at PyTorch's own start.
+        start_matrix(self.weight, network, generator, as_torch=network.init != "gpt2")
 
     def forward(self, before: Tensor) -> Tensor:
         """[B, T, w, D] -> [B, T, w, c]."""
@@ -214,13 +215,21 @@ class TokenModel(nn.Module):
 
 def start_linear(linear: nn.Linear, network: Network, generator: torch.Generator) -> None:
     """Give a linear map outside the blocks its first weights, as `network.init` says."""
-    if network.init == "dt":  # as PyTorch does it by itself, from a generator of our own
-        bound = linear.in_features**-0.5
-        nn.init.uniform_(linear.weight, -bound, bound, generator=generator)
-        nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
+    as_torch = network.init == "dt"
+    start_matrix(linear.weight, network, generator, as_torch=as_torch)
+    bound = linear.in_features**-0.5 if as_torch else 0.0
+    nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
+
+
+def start_matrix(
+    weight: Tensor, network: Network, generator: torch.Generator, *, as_torch: bool
+) -> None:
+    """Give a matrix [..., out, in] its first weights: PyTorch's own, or those of a block."""
+    if as_torch:
+        bound = weight.shape[-1] ** -0.5
+        nn.init.uniform_(weight, -bound, bound, generator=generator)
     else:
-        nn.init.normal_(linear.weight, std=INIT_STD, generator=generator)
-        nn.init.zeros_(linear.bias)
+        nn.init.normal_(weight, std=INIT_STD, generator=generator)
 
 
 def start_table(table: Tensor, network: Network, generator: torch.Generator) -> None:

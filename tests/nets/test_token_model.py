@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqrl.nets.network import Network
-from seqrl.nets.token_model import TokenModel
+from seqrl.nets.token_model import TokenModel, VectorOut
 from seqrl.nets.transformer import Cache, causal
 from seqrl.tokens.layout import Bins, Part, TokenLayout, Vector
 from seqrl.tokens.tokenizer import fit
@@ -125,13 +125,13 @@ def test_the_loss_is_the_slow_obvious_sum(layout: TokenLayout) -> None:
     """Loops over windows, steps and dimensions, with the authors' two ways to average."""
     model, batch = model_of(layout), windows_of(layout)
     loss, _ = model.loss(batch)
-    flat = model(batch.values, batch.steps).flatten(1, 2)
+    flat = model(batch.values, batch.steps).flatten(1, 2).detach()
     total = 0.0
     for part in layout.parts:
         if not part.loss:
             continue
         errors, place, values = [], model.places[part.name], batch.values[part.name]
-        head = model.outputs[part.name]
+        head = model.head(part.name)
         for window in range(len(flat)):
             for step in range(layout.steps):
                 if not batch.has_loss[window, step]:
@@ -141,12 +141,12 @@ def test_the_loss_is_the_slow_obvious_sum(layout: TokenLayout) -> None:
                     if token == 0:
                         continue
                     seen, true = flat[window, token - 1], values[window, step]
-                    if isinstance(part.encoding, Vector):
-                        guess = head.map.weight @ seen + head.map.bias
-                        guess = guess.tanh() if part.encoding.squash else guess
+                    if isinstance(head, VectorOut):
+                        guess = head.map.weight.detach() @ seen + head.map.bias.detach()
+                        guess = guess.tanh() if head.squash else guess
                         errors.append(float(((guess - true) ** 2).mean()))
                     else:
-                        scores = head.weight[i] @ seen
+                        scores = head.weight[i].detach() @ seen
                         errors.append(float(scores.logsumexp(0) - scores[true[i]]))
         positions = len(flat) * (layout.steps * model.tokens_a_step - 1)
         over = len(errors) if layout.loss_over == "real steps" else positions
@@ -173,18 +173,14 @@ def test_end_tokens_are_predicted_and_share_one_embedding() -> None:
     model, batch = model_of(BINS), windows_of(BINS)
     loss, _ = model.loss(batch)
     model.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert model.end is not None and model.end.grad is not None
     assert float(model.end.grad.abs().sum()) > 0
     ended = torch.full_like(batch.values["observation"][:1, :1], 7)
     tokens = model.inputs["observation"](ended, model.end)
     torch.testing.assert_close(tokens, model.end.expand_as(tokens))
-    assert (
-        model.outputs["observation"](
-            model.before(model(batch.values, batch.steps), "observation")
-        ).shape[-1]
-        == 8
-    )
+    read = model.before(model(batch.values, batch.steps), "observation")
+    assert model.head("observation")(read).shape[-1] == 8
 
 
 def test_filling_after_equals_filling_before_with_positions_of_the_episode() -> None:
@@ -195,9 +191,7 @@ def test_filling_after_equals_filling_before_with_positions_of_the_episode() -> 
     for window in range(len(ours)):
         real = int(batch.is_real[window].sum())
         values = {
-            name: torch.cat([torch.full_like(v[window, : size - real], 9.9), v[window, :real]])[
-                None
-            ]
+            name: torch.cat([v[window, real:] + 9.9, v[window, :real]])[None]
             for name, v in batch.values.items()
         }
         steps = torch.cat([torch.zeros(size - real, dtype=torch.int64), batch.steps[window, :real]])
@@ -217,7 +211,8 @@ def test_squashed_actions_stay_within_the_bounds_of_the_task() -> None:
     )
     generator = torch.Generator().manual_seed(0)
     model = TokenModel(fit(VECTORS, episodes), network(), generator)
-    head = model.outputs["action"]
+    head = model.head("action")
+    assert isinstance(head, VectorOut)
     for sign in (-1.0, 1.0):
         with torch.no_grad():
             head.map.bias.fill_(50.0 * sign)
@@ -251,7 +246,7 @@ def test_it_learns(layout: TokenLayout) -> None:
     for _ in range(150):
         loss, errors = model.loss(windows.draw(16, generator))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         losses.append(float(loss.detach()))
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
