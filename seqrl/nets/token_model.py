@@ -184,8 +184,8 @@ class TokenModel(nn.Module):
     def before(self, out: Tensor, name: str) -> Tensor:
         """Return what a part is read from: the outputs one token ahead of its own [B, T, slots, D].
 
-        In front of the window's first token there is nothing; zeros stand for it, and `readable`
-        says so.
+        In front of the window's first token there is nothing; zeros stand for it, and the loss
+        leaves it out.
         """
         flat = F.pad(out.flatten(1, 2)[:, :-1], (0, 0, 1, 0))
         return flat.view(out.shape)[:, :, self.places[name]]
