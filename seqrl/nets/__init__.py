@@ -1,0 +1,1 @@
+"""Networks: from token batches to predictions. Knows no agent and no task."""

@@ -1,0 +1,149 @@
+"""Signals: named quantities that every step of an episode has, computed from whole episodes.
+
+A signal is a small frozen object: what it is called, and its value at every step. A new quantity is
+a new class. Knows nothing of tokens.
+
+Letters: N steps in all, w signal width, T steps of an episode.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seqrl.episodes import Array, Episodes
+from seqrl.errors import SeqrlError, UnknownName
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Signal(ABC):
+    """One quantity a step."""
+
+    name: ClassVar[str]
+    """What it is called in layouts, batches and messages."""
+
+    @abstractmethod
+    def offline(self, episodes: Episodes) -> Float32:
+        """Return its value at every step [N, w]; a view of the data where it is the data."""
+
+
+@dataclass(frozen=True)
+class Observation(Signal):
+    """What the agent sees before it acts."""
+
+    name: ClassVar[str] = "observation"
+
+    def offline(self, episodes: Episodes) -> Float32:
+        """Return the column itself."""
+        return episodes.observations
+
+
+@dataclass(frozen=True)
+class Action(Signal):
+    """What the agent does."""
+
+    name: ClassVar[str] = "action"
+
+    def offline(self, episodes: Episodes) -> Float32:
+        """Return the column itself."""
+        return episodes.actions
+
+
+@dataclass(frozen=True)
+class Reward(Signal):
+    """What the step gives."""
+
+    name: ClassVar[str] = "reward"
+
+    at_termination: float | None = None
+    """Takes the place of a terminating step's reward: -100 for TT's authors. None leaves it."""
+
+    def offline(self, episodes: Episodes) -> Float32:
+        """Return the rewards, the terminating ones replaced if asked [N, 1]."""
+        return self.of(episodes)[:, None]
+
+    def of(self, episodes: Episodes) -> Float32:
+        """Return the rewards [N]."""
+        if self.at_termination is None:
+            return episodes.rewards
+        replaced = np.float32(self.at_termination)
+        rewards: Float32 = np.where(episodes.terminated, replaced, episodes.rewards)
+        return rewards
+
+
+@dataclass(frozen=True)
+class ReturnToGo(Signal):
+    """Sum of this step's reward and all later ones of the episode: undiscounted."""
+
+    name: ClassVar[str] = "return_to_go"
+
+    def offline(self, episodes: Episodes) -> Float32:
+        """Add up to the end of each episode [N, 1], in float64: long episodes must not drift."""
+        before = np.concatenate([[0.0], np.cumsum(episodes.rewards, dtype=np.float64)])
+        at_end = np.repeat(before[episodes.starts[1:]], episodes.lengths)
+        to_go: Float32 = (at_end - before[:-1]).astype(np.float32)
+        return to_go[:, None]
+
+
+@dataclass(frozen=True)
+class Value(Signal):
+    """Discounted sum of the rewards after this step: V_t = sum over k >= 1 of d^(k-1) r_(t+k).
+
+    TT's convention: this step's own reward is a token of its own and not part of it, and nothing is
+    added for what would have come after a timeout.
+    """
+
+    name: ClassVar[str] = "value"
+
+    discount: float = 0.99
+    at_termination: float | None = None
+    """As in `Reward`; both must say the same, which the layout checks."""
+
+    def __post_init__(self) -> None:
+        """Refuse discounts that make no sum."""
+        if not 0.0 <= self.discount <= 1.0:
+            raise SeqrlError(f"A discount lies between 0 and 1, not at {self.discount}.")
+
+    def offline(self, episodes: Episodes) -> Float32:
+        """Step back from the ends of all episodes at once [N, 1]."""
+        rewards = Reward(self.at_termination).of(episodes).astype(np.float64)
+        values = np.zeros(episodes.steps)
+        order = np.argsort(-episodes.lengths, kind="stable")
+        ends, lengths = episodes.starts[1:][order] - 1, episodes.lengths[order]
+        for back in range(1, int(episodes.lengths.max())):
+            at = ends[: np.searchsorted(-lengths, -back)] - back
+            values[at] = rewards[at + 1] + self.discount * values[at + 1]
+        return values.astype(np.float32)[:, None]
+
+
+BY_NAME: dict[str, Signal] = {
+    signal.name: signal for signal in (Observation(), Action(), Reward(), ReturnToGo(), Value())
+}
+"""What a plain name in a layout means."""
+
+
+def signal_named(name: str) -> Signal:
+    """Return the signal of a plain name."""
+    if name not in BY_NAME:
+        raise UnknownName(
+            f"There is no signal {name!r}. There are {', '.join(BY_NAME)}; a quantity of your own "
+            "is a subclass of Signal, put into the layout as an object."
+        )
+    return BY_NAME[name]
+
+
+def checked(signal: Signal, values: Array, episodes: Episodes) -> Float32:
+    """Refuse what a signal of one's own may get wrong."""
+    if values.ndim != 2 or len(values) != episodes.steps or values.dtype != np.float32:
+        raise SeqrlError(
+            f"The signal {signal.name!r} gave {values.dtype} of shape {values.shape}; expected is "
+            f"float32 [{episodes.steps}, width]: one row a step."
+        )
+    if not np.isfinite(values).all():
+        step = int(np.argmin(np.isfinite(values).all(axis=1)))
+        raise SeqrlError(f"The signal {signal.name!r} is not finite at step {step:,}.")
+    return values

@@ -1,0 +1,178 @@
+"""The tokenizer against brute force: scales, bins, and the declarations that are refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from seqrl.errors import SeqrlError
+from seqrl.tokens.layout import Bins, Part, TokenLayout, Vector
+from seqrl.tokens.signals import Reward, Value
+from seqrl.tokens.tokenizer import bin_edges, fit
+from tests.tokens.test_signals import made
+
+VECTORS = TokenLayout(
+    Part("return_to_go", Vector(divide_by=1000.0)),
+    Part("observation", Vector(standardise=True)),
+    Part("action", Vector(squash=True), loss=1.0),
+    steps=4,
+)
+"""As the Decision Transformer declares a step."""
+
+BINS = TokenLayout(
+    Part("observation", Bins(count=7), loss=1.0),
+    Part("action", Bins(count=7), loss=5.0),
+    Part(Reward(-100.0), Bins(count=7), loss=1.0),
+    Part(Value(0.99, -100.0), Bins(count=7), loss=1.0, attended=False),
+    steps=3,
+    positions="token",
+    after_end="end token",
+    loss_over="all positions",
+)
+"""As the Trajectory Transformer declares a step."""
+
+
+def test_a_block_has_a_token_a_vector_and_a_token_a_dimension() -> None:
+    """Token layout is what everything else derives from: counted once, here."""
+    vectors = [slot.label for slot in fit(VECTORS, made()).slots]
+    assert vectors == ["return_to_go", "observation", "action"]
+    bins = [slot.label for slot in fit(BINS, made()).slots]
+    observation = ["observation[0]", "observation[1]", "observation[2]"]
+    assert bins == [*observation, "action[0]", "action[1]", "reward[0]", "value[0]"]
+
+
+def test_vectors_are_scaled_by_the_data_and_come_back() -> None:
+    """Mean and deviation of all real steps, dimension by dimension."""
+    episodes = made()
+    tokenizer = fit(VECTORS, episodes)
+    scaled = tokenizer.scaled("observation", episodes.observations)
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-4)
+    np.testing.assert_allclose(
+        tokenizer.unscaled("observation", scaled), episodes.observations, atol=1e-5
+    )
+    np.testing.assert_allclose(tokenizer.scaled("return_to_go", np.array([1500.0])), 1.5)
+    np.testing.assert_array_equal(tokenizer.scaled("action", episodes.actions), episodes.actions)
+
+
+def test_a_dimension_that_never_changes_stays_finite() -> None:
+    """Dividing by a deviation of zero would end a training at its first step."""
+    episodes = made()
+    observations = episodes.observations.copy()
+    observations[:, 1] = 3.0
+    constant = replace(episodes, columns={**episodes.columns, "observations": observations})
+    scaled = fit(VECTORS, constant).scaled("observation", observations)
+    assert np.isfinite(scaled).all() and np.abs(scaled[:, 1]).max() < 1e-3
+    tokenizer = fit(BINS, constant)
+    bins = tokenizer.encode("observation", observations)
+    np.testing.assert_array_equal(tokenizer.decode("observation", bins)[:, 1], 3.0)
+
+
+@pytest.mark.parametrize("spacing", ["quantile", "uniform"])
+@pytest.mark.parametrize("kind", ["normal", "few", "sparse", "tiny"])
+def test_encoding_is_the_last_bin_whose_edge_is_reached(spacing: str, kind: str) -> None:
+    """Against a loop over edges, with repeated edges, sparse rewards and fewer values than bins."""
+    generator = np.random.default_rng(0)
+    values = {
+        "normal": generator.standard_normal((500, 2)),
+        "few": generator.integers(0, 3, (500, 2)),
+        "sparse": (generator.random((500, 2)) < 0.02) * 1.0,
+        "tiny": generator.standard_normal((3, 2)),
+    }[kind].astype(np.float32)
+    encoding = Bins(count=10, spacing=spacing)  # type: ignore[arg-type]
+    edges = bin_edges(values, encoding)
+    assert edges.shape == (2, 11) and (np.diff(edges, axis=1) >= 0).all()
+    np.testing.assert_array_equal(edges[:, 0], values.min(axis=0))
+    np.testing.assert_allclose(edges[:, -1], values.max(axis=0))
+    base = fit(BINS, made())
+    tokenizer = replace(base, edges={"x": edges})
+    found = tokenizer.encode("x", values)
+    for row, value in zip(found, values, strict=True):
+        for dimension in range(2):
+            reached = [k for k in range(10) if value[dimension] >= edges[dimension, k]]
+            assert row[dimension] == reached[-1]
+    inside = tokenizer.decode("x", found)
+    for dimension in range(2):
+        own = edges[dimension]
+        bin_ = found[:, dimension].astype(int)
+        assert (inside[:, dimension] >= own[bin_] - 1e-6).all()
+        assert (inside[:, dimension] <= own[bin_ + 1] + 1e-6).all()
+    assert tokenizer.beyond("x", values) == 0
+    assert tokenizer.beyond("x", values + np.float32(1e6)) == values.size
+    far = tokenizer.encode("x", np.array([[-1e9, 1e9]], np.float32))
+    assert far[0, 0] == [k for k in range(10) if edges[0, k] == edges[0, 0]][-1] or kind != "few"
+    assert far[0, 1] == 9
+
+
+def test_quantile_bins_hold_equally_many() -> None:
+    """The spacing is the difference between 40 and 95 points on one published task."""
+    values = np.random.default_rng(1).standard_normal((10_000, 1)).astype(np.float32) ** 3
+    edges = bin_edges(values, Bins(count=100))
+    tokenizer = replace(fit(BINS, made()), edges={"x": edges})
+    counts = np.bincount(tokenizer.encode("x", values)[:, 0], minlength=100)
+    assert counts.min() == counts.max() == 100
+
+
+def test_facts_of_the_data_are_kept() -> None:
+    """Targets are chosen from them, so they must be those of the training data."""
+    episodes = made()
+    facts = fit(VECTORS, episodes).data
+    assert facts.best_return == episodes.returns.max()
+    assert (facts.name, facts.fingerprint) == (episodes.name, episodes.fingerprint)
+    assert (facts.episodes, facts.steps, facts.horizon) == (4, 14, 6)
+
+
+def test_an_episode_beyond_the_horizon_is_refused() -> None:
+    """There is no position embedding for its last steps."""
+    short = replace(made(), horizon=5)
+    with pytest.raises(SeqrlError, match="6 steps, beyond the task's horizon of 5"):
+        fit(VECTORS, short)
+    fit(BINS, short)  # positions of tokens have no such limit
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (lambda: TokenLayout(steps=3), "at least one part"),
+        (lambda: TokenLayout(Part("action", Vector()), steps=3), "No part has a loss"),
+        (lambda: TokenLayout(Part("action", Vector(), loss=1), steps=0), "at least 1 step"),
+        (lambda: TokenLayout(Part("action", Vector(), loss=1), steps=1), "alone in a window"),
+        (
+            lambda: TokenLayout(
+                Part("action", Vector(), loss=1), Part("action", Vector()), steps=2
+            ),
+            "stands twice",
+        ),
+        (lambda: Part("rewards", Vector()), "no signal 'rewards'"),
+        (lambda: Part("action", Vector(), loss=-1.0), "0 or more"),
+        (lambda: Part("action", Vector(), loss=float("nan")), "0 or more"),
+        (lambda: Vector(divide_by=0.0), "positive number"),
+        (lambda: Vector(standardise=True, divide_by=2.0), "not both"),
+        (lambda: Vector(standardise=True, squash=True), "leave out standardise"),
+        (lambda: Bins(count=1), "between 2 and 254"),
+        (lambda: Bins(count=1000), "between 2 and 254"),
+        (lambda: Bins(spacing="log"), "'quantile' or 'uniform'"),  # type: ignore[arg-type]
+        (
+            lambda: TokenLayout(
+                Part("observation", Vector(squash=True)), Part("action", Vector(), loss=1), steps=2
+            ),
+            "only an action has",
+        ),
+        (
+            lambda: TokenLayout(
+                Part("action", Vector(), loss=1), steps=2, after_end="end token"
+            ),
+            "needs bins",
+        ),
+        (
+            lambda: TokenLayout(
+                Part(Reward(-100.0), Bins(), loss=1), Part("value", Bins(), loss=1), steps=2
+            ),
+            "different rewards at a termination",
+        ),
+    ],
+)  # fmt: skip
+def test_wrong_declarations_are_refused_when_made(declare, said) -> None:  # type: ignore[no-untyped-def]
+    """A mistake in a layout must not wait for the middle of a training."""
+    with pytest.raises(SeqrlError, match=said):
+        declare()

@@ -1,0 +1,69 @@
+"""Windows against slices written by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from seqrl.tokens.layout import TokenLayout
+from seqrl.tokens.tokenizer import fit
+from seqrl.tokens.windows import Windows
+from tests.tokens.test_signals import made
+from tests.tokens.test_tokenizer import BINS, VECTORS
+
+
+@pytest.mark.parametrize("layout", [VECTORS, BINS], ids=["vectors", "bins"])
+def test_every_window_is_its_slice(layout: TokenLayout) -> None:
+    """A window that runs into the next episode teaches a transition that never happened."""
+    episodes = made()
+    tokenizer = fit(layout, episodes)
+    batch = Windows(tokenizer, episodes).at(torch.arange(episodes.steps))
+    for first in range(episodes.steps):
+        episode = int(np.searchsorted(episodes.starts, first, side="right")) - 1
+        end = int(episodes.starts[episode + 1])
+        for ahead in range(layout.steps):
+            row = first + ahead
+            real = row < end
+            assert bool(batch.is_real[first, ahead]) == real
+            assert bool(batch.has_loss[first, ahead]) == (real or layout is BINS)
+            assert int(batch.steps[first, ahead]) == row - int(episodes.starts[episode])
+            for part in layout.parts:
+                found = batch.values[part.name][first, ahead].numpy()
+                values = part.signal.offline(episodes)
+                if layout is VECTORS:
+                    scaled = tokenizer.scaled(part.name, values[row]) if real else 0.0
+                    np.testing.assert_allclose(found, scaled, rtol=1e-6)
+                else:
+                    assert found.dtype == np.int64
+                    bins = tokenizer.encode(part.name, values[row]) if real else 7
+                    np.testing.assert_array_equal(found, bins)
+
+
+def test_every_step_is_equally_likely_to_start_a_window() -> None:
+    """Drawing episodes first would favour the steps of short ones."""
+    episodes = made((2, 30, 8))
+    windows = Windows(fit(VECTORS, episodes), episodes)
+    generator = torch.Generator().manual_seed(0)
+    drawn = windows.draw(40_000, generator)
+    real = drawn.steps[:, 0].bincount(minlength=30).numpy() / 40_000
+    expected = sum(np.arange(30) < length for length in (2, 30, 8)) / 40
+    np.testing.assert_allclose(real, expected, atol=0.006)
+
+
+def test_the_same_generator_draws_the_same_windows() -> None:
+    """A training that is killed and started again must go on with the same data."""
+    episodes = made()
+    windows = Windows(fit(VECTORS, episodes), episodes)
+    one = windows.draw(16, torch.Generator().manual_seed(3))
+    same = windows.draw(16, torch.Generator().manual_seed(3))
+    other = windows.draw(16, torch.Generator().manual_seed(4))
+    torch.testing.assert_close(one.values, same.values, rtol=0, atol=0)
+    assert not torch.equal(one.steps, other.steps)
+
+
+def test_columns_are_not_copied() -> None:
+    """Ten runs on one machine share the data's pages, or they do not fit."""
+    episodes = made()
+    windows = Windows(fit(VECTORS, episodes), episodes)
+    assert windows._columns["observation"].data_ptr() == episodes.observations.ctypes.data
+    bins = Windows(fit(BINS, episodes), episodes)
+    assert all(column.dtype == torch.uint8 for column in bins._columns.values())
