@@ -9,13 +9,12 @@ once from that state as it would have been recorded.
 Letters: K sampled steps, o observation width.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from seqrl.data.restoring import CLIP, Restored, Restorer, largest, restorer_for
 from seqrl.episodes import Array, Episodes
 from seqrl.errors import DataError
 from seqrl.progress import Progress, silent
@@ -31,29 +30,6 @@ bits."""
 
 FAR = 100.0
 """An error so many times the worst floor is no matter of storage, be it at a single step."""
-
-CLIP = 10.0
-"""Hopper and Walker2d show velocities only within these bounds."""
-
-Restored = Literal["full state", "positions and velocities", "observation"]
-
-
-@dataclass(frozen=True)
-class _Body:
-    """How an environment's observation is made of its state."""
-
-    hidden_positions: int
-    """Leading positions (where the body is in the world) that are not shown."""
-    clipped: bool
-    """Velocities are clipped at `CLIP`."""
-
-
-BODIES = {
-    "Hopper": _Body(1, True),
-    "Walker2d": _Body(1, True),
-    "HalfCheetah": _Body(1, False),
-    "Ant": _Body(2, False),
-}
 
 
 @dataclass(frozen=True)
@@ -156,19 +132,6 @@ class Verdict:
         return said
 
 
-@dataclass(frozen=True)
-class _Restorer:
-    """One way to put the simulator where the data was."""
-
-    kind: Restored
-    restore: Callable[[int], None]
-    """Go to the state before a recorded step."""
-    usable: Callable[[int], bool]
-    """Whether that state can be told from what is recorded."""
-    forget: Callable[[], bool]
-    """Keep of the present state only what a recording keeps; false if that is not usable."""
-
-
 def check(
     episodes: Episodes, task: Task, *, sample: int = SAMPLE, progress: Progress = silent
 ) -> Verdict:
@@ -177,7 +140,7 @@ def check(
         raise DataError(f"--sample must be at least 1, not {sample}.")
     (simulator,) = Environments(task, 1).simulators([0])
     chosen = _sample(episodes, sample)
-    restorer, notes = _restorer(episodes, task, simulator, chosen)
+    restorer, notes = restorer_for(episodes, task, simulator, chosen)
     rows = []
     for done, step in enumerate(map(int, chosen)):
         if restorer.usable(step) and (row := _one_step(episodes, simulator, restorer, step)):
@@ -235,7 +198,7 @@ def _sample(episodes: Episodes, sample: int) -> NDArray[np.int64]:
 
 
 def _one_step(
-    episodes: Episodes, simulator: Simulator, restorer: _Restorer, step: int
+    episodes: Episodes, simulator: Simulator, restorer: Restorer, step: int
 ) -> dict[str, float] | None:
     """Compare one recorded step; then measure on the next one what recording a state costs."""
     actions, width = episodes.actions, episodes.observations.shape[1]
@@ -256,12 +219,12 @@ def _one_step(
         recorded = (
             episodes.observations[step + 1] if next_observation is None else next_observation[step]
         )
-        found["observation"] = _largest(shown, recorded)
-        found["change"] = _largest(recorded, episodes.observations[step])
+        found["observation"] = largest(shown, recorded)
+        found["change"] = largest(recorded, episodes.observations[step])
     if is_last:
         return found
     if restorer.kind == "full state":
-        found["state"] = _largest(simulator.read(), episodes.columns["states"][step + 1])
+        found["state"] = largest(simulator.read(), episodes.columns["states"][step + 1])
 
     exact = simulator.read()
     true_shown, true_reward, _ = _as_stored(*simulator.step(actions[step + 1]), width)
@@ -269,7 +232,7 @@ def _one_step(
     if not restorer.forget():
         return None
     kept_shown, kept_reward, _ = _as_stored(*simulator.step(actions[step + 1]), width)
-    found["observation_floor"] = _largest(true_shown, kept_shown)
+    found["observation_floor"] = largest(true_shown, kept_shown)
     found["reward_floor"] = abs(float(true_reward) - float(kept_reward))
     return found
 
@@ -278,103 +241,3 @@ def _as_stored(
     observation: Array, reward: float, terminated: bool, width: int
 ) -> tuple[Array, np.float32, bool]:
     return observation[:width].astype(np.float32), np.float32(reward), terminated
-
-
-def _largest(one: Array, other: Array) -> float:
-    return float(np.abs(one.astype(np.float64) - other.astype(np.float64)).max())
-
-
-def _restorer(
-    episodes: Episodes, task: Task, simulator: Simulator, chosen: NDArray[np.int64]
-) -> tuple[_Restorer, list[str]]:
-    """Take the most exact way that the data allows."""
-    parts, notes = dict(episodes.state_parts), list[str]()
-    states = episodes.columns.get("states")
-    if states is not None and parts == simulator.parts:
-        return _from_full_states(states, simulator), notes
-    if states is not None and parts.get("qpos") == simulator.parts["qpos"]:
-        restorer = _from_positions(states, parts, simulator)
-        if _shows_what_is_recorded(episodes, simulator, restorer, chosen):
-            return restorer, notes
-        notes.append(
-            "the recorded positions and velocities do not belong to the recorded observations, so "
-            "states were rebuilt from the observations"
-        )
-    elif states is not None:
-        notes.append(f"the recorded states {parts} do not fit {task.environment} {simulator.parts}")
-    return _from_observations(episodes, task, simulator), notes
-
-
-def _from_full_states(states: Array, simulator: Simulator) -> _Restorer:
-    return _Restorer(
-        "full state",
-        restore=lambda step: simulator.write(states[step]),
-        usable=lambda step: True,
-        forget=lambda: True,
-    )
-
-
-def _from_positions(states: Array, parts: dict[str, int], simulator: Simulator) -> _Restorer:
-    start = dict(zip(parts, np.cumsum([0, *parts.values()]), strict=False))
-    qpos = slice(start["qpos"], start["qpos"] + parts["qpos"])
-    qvel = slice(start["qvel"], start["qvel"] + parts["qvel"])
-
-    def forget() -> bool:
-        whole = simulator.read().astype(states.dtype)
-        positions = 1 + simulator.parts["qpos"]
-        simulator.write_position(
-            whole[1:positions], whole[positions : positions + simulator.parts["qvel"]]
-        )
-        return True
-
-    return _Restorer(
-        "positions and velocities",
-        restore=lambda step: simulator.write_position(states[step, qpos], states[step, qvel]),
-        usable=lambda step: True,
-        forget=forget,
-    )
-
-
-def _from_observations(episodes: Episodes, task: Task, simulator: Simulator) -> _Restorer:
-    name = task.environment.rpartition(":")[2].partition("-")[0]
-    if name not in BODIES:
-        raise DataError(
-            f"{episodes.name} holds no simulator states that fit, and how to rebuild a state from "
-            f"an observation is known for {', '.join(BODIES)} only, not for {task.environment}."
-        )
-    body = BODIES[name]
-    shown_positions = simulator.parts["qpos"] - body.hidden_positions
-
-    def write(observation: Array) -> None:
-        hidden = np.zeros(body.hidden_positions)
-        simulator.write_position(
-            np.concatenate([hidden, observation[:shown_positions]]),
-            observation[shown_positions : shown_positions + simulator.parts["qvel"]],
-        )
-
-    def unclipped(observation: Array) -> bool:
-        return not body.clipped or bool((np.abs(observation[shown_positions:]) < CLIP).all())
-
-    def forget() -> bool:
-        observation = simulator.observe().astype(np.float32)
-        write(observation)
-        return unclipped(observation)
-
-    return _Restorer(
-        "observation",
-        restore=lambda step: write(episodes.observations[step]),
-        usable=lambda step: unclipped(episodes.observations[step]),
-        forget=forget,
-    )
-
-
-def _shows_what_is_recorded(
-    episodes: Episodes, simulator: Simulator, restorer: _Restorer, chosen: NDArray[np.int64]
-) -> bool:
-    """Look before trusting: some files record the positions of another step."""
-    width, off = episodes.observations.shape[1], []
-    for step in map(int, chosen[:100]):
-        restorer.restore(step)
-        shown = simulator.observe()[:width].astype(np.float32)
-        off.append(_largest(shown, episodes.observations[step]))
-    return bool(np.median(off) < 1e-4)

@@ -83,7 +83,10 @@ def obtain(name: Name, *, data_dir: Path | None = None, progress: Progress = sil
     if name.family == "seqrl":
         if look_up(name.entry) is None:
             _log.warning("%s is not here yet: playing it now, for some minutes.", name.entry)
-        return _same_content(behaviours.build(name.entry, progress=progress), name)
+        known = behaviours.build(name.entry, progress=progress)
+        if why := behaviours.why_local(known):
+            _log.warning("%s is not %s: %s.", known.name, name.entry, why)
+        return _same_content(known, name)
     if name.family == "minari" and look_up(name.entry) is None:
         from seqrl.data import minari
 
