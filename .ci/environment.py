@@ -3,11 +3,12 @@
 usage: environment.py FOLDER. An environment that is already there is kept.
 """
 
-import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import urllib.request
 import venv
 from pathlib import Path
@@ -40,21 +41,19 @@ def _has_pip(python: Path) -> bool:
 
 
 def _install_pip(python: Path) -> None:
-    """Take pip's wheel from the package index; a wheel can install itself."""
-    index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/")
-    accept = {"Accept": "application/vnd.pypi.simple.v1+json"}
-    with urllib.request.urlopen(urllib.request.Request(f"{index}/pip/", headers=accept)) as answer:
-        files = json.load(answer)["files"]
-    wheel = [
-        file for file in files if file["filename"].endswith(".whl") and not file.get("yanked")
-    ][-1]
-    with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder) / wheel["filename"]
-        with urllib.request.urlopen(wheel["url"]) as answer:
-            local.write_bytes(answer.read())
-        subprocess.run(
-            [python, f"{local}/pip", "install", "--quiet", "--no-index", local], check=True
+    """Take pip's newest wheel from the package index; a wheel can install itself."""
+    index = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + "/pip/"
+    with urllib.request.urlopen(index) as answer:
+        links = re.findall(
+            r'href="([^"]+/(pip-([0-9.]+)-py3-none-any\.whl)[^"]*)"', answer.read().decode()
         )
+    link, name, _ = max(links, key=lambda found: [int(part) for part in found[2].split(".")])
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = Path(folder) / name
+        with urllib.request.urlopen(urllib.parse.urljoin(index, link)) as answer:
+            wheel.write_bytes(answer.read())
+        command = [python, f"{wheel}/pip", "install", "--quiet", "--no-index", wheel]
+        subprocess.run(command, check=True)
 
 
 main()
