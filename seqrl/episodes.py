@@ -1,14 +1,15 @@
-"""Episodes: the one form that every data source ends in. Numpy only.
+"""Episodes: the one form that every data source ends in, and History, episodes being played.
 
 All steps of all episodes stand in flat columns, usually memory-mapped; `starts` says where each
-episode begins. Nothing here knows files, tasks or tokens.
+episode begins. Numpy only; nothing here knows files, tasks or tokens.
 
-Letters: N steps in all, E episodes, o observation width, a action width, s simulator-state width.
+Letters: N steps in all, E episodes, o observation width, a action width, s simulator-state width;
+of a history, B rows, t steps played.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -224,6 +225,76 @@ class Episodes:
             columns={**self.columns, "rewards": rewards},
             digests={**self.digests, "rewards": digest_of(rewards)},
         )
+
+
+class History:
+    """Episodes while they are played, in lockstep: what all rows have seen, done and got so far.
+
+    Rows that have finished leave all of it with `keep`; what belongs to a row stays in its place in
+    every column.
+    """
+
+    def __init__(
+        self,
+        first: NDArray[np.float32],
+        *,
+        action_width: int,
+        horizon: int,
+        generators: Sequence[np.random.Generator],
+    ) -> None:
+        """Begin with the first observations [B, o], and a generator of its own for each row."""
+        rows, width = first.shape
+        assert len(generators) == rows, "one generator a row"
+        self._observations = np.zeros((rows, horizon + 1, width), np.float32)
+        self._observations[:, 0] = first
+        self._actions = np.zeros((rows, horizon, action_width), np.float32)
+        self._rewards = np.zeros((rows, horizon), np.float64)
+        self._before = np.zeros((rows, horizon + 1), np.float64)
+        self.generators = list(generators)
+        self.memory: dict[str, Array] = {}
+        """What an agent wants to remember of each row, e.g. the rest of a plan: arrays [B, ...]."""
+        self.step = 0
+        """Steps played so far, the same in all rows."""
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self._observations)
+
+    @property
+    def observations(self) -> NDArray[np.float32]:
+        """All observations, the present one last [B, t + 1, o]."""
+        return self._observations[:, : self.step + 1]
+
+    @property
+    def actions(self) -> NDArray[np.float32]:
+        """All actions taken [B, t, a]."""
+        return self._actions[:, : self.step]
+
+    @property
+    def rewards(self) -> NDArray[np.float64]:
+        """All rewards received [B, t]."""
+        return self._rewards[:, : self.step]
+
+    @property
+    def reward_before(self) -> NDArray[np.float64]:
+        """Sum of the rewards before each step, the present one last [B, t + 1]."""
+        return self._before[:, : self.step + 1]
+
+    def add(self, actions: Array, rewards: Array, observations: Array) -> None:
+        """Take in one step of every row: what was done [B, a], got [B], and seen next [B, o]."""
+        self._actions[:, self.step] = actions
+        self._rewards[:, self.step] = rewards
+        self._before[:, self.step + 1] = self._before[:, self.step] + rewards
+        self.step += 1
+        self._observations[:, self.step] = observations
+
+    def keep(self, rows: Array) -> None:
+        """Keep the rows named by a mask or by their numbers; the others have finished."""
+        chosen = np.arange(len(self))[rows]
+        for name in ("_observations", "_actions", "_rewards", "_before"):
+            setattr(self, name, getattr(self, name)[chosen])
+        self.generators = [self.generators[row] for row in chosen]
+        self.memory = {name: kept[chosen] for name, kept in self.memory.items()}
 
 
 def starts_of(

@@ -8,6 +8,7 @@ from seqrl.episodes import (
     Array,
     ColumnDigest,
     Episodes,
+    History,
     digest_of,
     fingerprint_of,
     starts_of,
@@ -137,3 +138,52 @@ def test_boundaries() -> None:
     assert (starts.tolist(), cut_off) == ([0, 2, 4], 2)
     with pytest.raises(DataError, match="No finished episode in 6 steps"):
         starts_of(np.zeros(6, bool), np.zeros(6, bool))
+
+
+def test_a_history_is_what_happened() -> None:
+    """Against lists: what was seen, done and got, and the sum of rewards before each step."""
+    generator = np.random.default_rng(0)
+    seen = [generator.standard_normal((3, 4)).astype(np.float32)]
+    history = History(
+        seen[0],
+        action_width=2,
+        horizon=5,
+        generators=[np.random.default_rng(row) for row in range(3)],
+    )
+    done: list[Array] = []
+    got: list[Array] = []
+    for step in range(5):
+        np.testing.assert_array_equal(history.observations, np.stack(seen, 1))
+        assert history.actions.shape == (3, step, 2) and history.rewards.shape == (3, step)
+        before = [sum(float(r[row]) for r in got) for row in range(3)]
+        np.testing.assert_allclose(history.reward_before[:, -1], before)
+        done.append(generator.standard_normal((3, 2)).astype(np.float32))
+        got.append(generator.standard_normal(3))
+        seen.append(generator.standard_normal((3, 4)).astype(np.float32))
+        history.add(done[-1], got[-1], seen[-1])
+    assert history.step == 5
+    np.testing.assert_array_equal(history.actions, np.stack(done, 1))
+    np.testing.assert_array_equal(history.rewards, np.stack(got, 1))
+
+
+@pytest.mark.parametrize("rows", [np.array([True, False, True]), np.array([0, 2])])
+def test_finished_rows_leave_all_of_a_history(rows: Array) -> None:
+    """A generator or a memory that stays behind belongs to the wrong episode from then on."""
+    history = History(
+        np.arange(3, dtype=np.float32)[:, None],
+        action_width=1,
+        horizon=4,
+        generators=[np.random.default_rng(row) for row in range(3)],
+    )
+    history.memory["plan"] = np.arange(3)
+    history.add(np.arange(3)[:, None], np.arange(3), np.arange(3)[:, None])
+    history.keep(rows)
+    assert len(history) == 2
+    for column in (history.observations[:, 0, 0], history.actions[:, 0, 0], history.rewards[:, 0]):
+        np.testing.assert_array_equal(column, [0, 2])
+    np.testing.assert_array_equal(history.reward_before, [[0, 0], [0, 2]])
+    np.testing.assert_array_equal(history.memory["plan"], [0, 2])
+    drawn = [own.random() for own in history.generators]
+    assert drawn == [np.random.default_rng(0).random(), np.random.default_rng(2).random()]
+    history.add(np.zeros((2, 1)), np.ones(2), np.zeros((2, 1)))
+    np.testing.assert_array_equal(history.reward_before[:, -1], [1, 3])

@@ -8,10 +8,14 @@ Letters: B windows, T steps, S tokens a step, D width, w signal width, c classes
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqrl.episodes import Array, History
+from seqrl.errors import SeqrlError
 from seqrl.nets.attention import causal, unset_linear
 from seqrl.nets.network import Network
 from seqrl.nets.transformer import INIT_STD, Transformer
@@ -189,6 +193,58 @@ class TokenModel(nn.Module):
         """
         flat = F.pad(out.flatten(1, 2)[:, :-1], (0, 0, 1, 0))
         return flat.view(out.shape)[:, :, self.places[name]]
+
+    @torch.no_grad()
+    def read(self, history: History, name: str, **given: Array) -> NDArray[np.float32]:
+        """Predict a vector part of the present step from what has been played so far [B, w].
+
+        `given` are the signals that only the agent knows while it plays, for all steps up to the
+        present [B, t + 1], e.g. the return still wanted. What stands in the block from the part on
+        is not known yet and not looked at.
+        """
+        part = next(part for part in self.tokenizer.layout.parts if part.name == name)
+        assert isinstance(part.encoding, Vector) and part.loss, f"{name} is no predicted vector"
+        values, steps = self._live(history, given)
+        tokens = (steps.shape[1] - 1) * self.tokens_a_step + self.places[name].start
+        assert tokens, f"nothing stands in front of {name}"
+        x = self.embed(values, steps)[:, :tokens]
+        only = torch.tensor([tokens - 1], device=x.device)
+        out = self.transformer(x, self.visible, only=only)  # [B, 1, D]
+        predicted = self.head(name)(out[:, :, None])[:, 0]
+        return self.tokenizer.unscaled(name, predicted.float().cpu().numpy())
+
+    def _live(
+        self, history: History, given: Mapping[str, Array]
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Make the last window of a history: values [B, T, w], and its steps [B, T]."""
+        known: dict[str, Array] = {
+            "observation": history.observations,
+            "action": history.actions,
+            "reward": history.rewards[..., None],
+            **{name: value[..., None] for name, value in given.items()},
+        }
+        first = max(0, history.step + 1 - self.tokenizer.layout.steps)
+        device = self.positions.device
+        values = {}
+        for name, width in self.tokenizer.widths.items():
+            if name not in known:
+                raise SeqrlError(
+                    f"While playing, {name!r} is not known by itself: the agent must give it, as "
+                    f"model.read(history, ..., {name}=...)."
+                )
+            window = np.zeros((len(history), history.step + 1 - first, width), np.float32)
+            part = known[name][:, first:]
+            window[:, : part.shape[1]] = part
+            if name in self.tokenizer.edges:
+                values[name] = torch.tensor(
+                    self.tokenizer.encode(name, window), device=device
+                ).long()
+            else:
+                values[name] = torch.tensor(
+                    self.tokenizer.scaled(name, window), device=device, dtype=self.positions.dtype
+                )
+        steps = torch.arange(first, history.step + 1, device=device)
+        return values, steps.expand(len(history), -1)
 
     def loss(self, batch: TokenBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch, and each predicted part's own mean error."""

@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from seqrl.episodes import Episode, History
+from seqrl.errors import SeqrlError
 from seqrl.nets.network import Network
 from seqrl.nets.token_model import TokenModel, VectorOut
 from seqrl.nets.transformer import Cache, causal
 from seqrl.tokens.layout import Bins, Part, TokenLayout, Vector
+from seqrl.tokens.signals import ReturnToGo
 from seqrl.tokens.tokenizer import fit
 from seqrl.tokens.windows import TokenBatch, Windows
 from tests.tokens.test_signals import made
@@ -251,3 +255,66 @@ def test_it_learns(layout: TokenLayout) -> None:
         losses.append(float(loss.detach()))
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
     assert set(errors) == {part.name for part in layout.parts if part.loss}
+
+
+def _played(episode: Episode, steps: int, rows: int) -> History:
+    """Play an episode of the data so far, in all rows."""
+    history = History(
+        np.repeat(episode.observations[:1], rows, axis=0),
+        action_width=2,
+        horizon=6,
+        generators=[np.random.default_rng(row) for row in range(rows)],
+    )
+    for step in range(steps):
+        history.add(
+            np.repeat(episode.actions[step : step + 1], rows, axis=0),
+            np.repeat(episode.rewards[step : step + 1], rows),
+            np.repeat(episode.observations[step + 1 : step + 2], rows, axis=0),
+        )
+    return history
+
+
+def test_what_is_read_while_playing_is_what_was_trained() -> None:
+    """A live window built otherwise than the training's asks the network something it never saw."""
+    episodes = made()
+    tokenizer = fit(VECTORS, episodes)
+    model = TokenModel(tokenizer, network(), torch.Generator().manual_seed(0)).eval()
+    windows, number = Windows(tokenizer, episodes), 2
+    episode, start = episodes[number], int(episodes.starts[number])
+    to_go = ReturnToGo().offline(episodes)[start : start + len(episode), 0]
+    for step in range(len(episode)):
+        first = max(0, step + 1 - VECTORS.steps)
+        batch = windows.at(torch.tensor([start + first]))
+        read = model.before(model(batch.values, batch.steps), "action")
+        expected = model.head("action")(read)[0, step - first].detach().numpy()
+        history = _played(episode, step, rows=3)
+        wanted = np.repeat(to_go[None, : step + 1], 3, axis=0)
+        np.testing.assert_allclose(wanted, to_go[0] - history.reward_before, atol=1e-5)
+        found = model.read(history, "action", return_to_go=wanted)
+        np.testing.assert_allclose(found, np.repeat(expected[None], 3, axis=0), atol=1e-5)
+
+
+def test_the_action_that_is_asked_for_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the present step there is no action yet: whatever stands in its place must not matter."""
+    episodes = made()
+    model = TokenModel(fit(VECTORS, episodes), network(), torch.Generator().manual_seed(0)).eval()
+    history, live = _played(episodes[2], 2, rows=1), model._live
+    before = model.read(history, "action", return_to_go=np.ones((1, 3)))
+
+    def disturbed(*arguments: Any) -> tuple[dict[str, Tensor], Tensor]:
+        values, steps = live(*arguments)
+        values["action"][:, place] += 7.0
+        return values, steps
+
+    monkeypatch.setattr(model, "_live", disturbed)
+    for place in (-1, -2):
+        again = model.read(history, "action", return_to_go=np.ones((1, 3)))
+        assert np.array_equal(again, before) == (place == -1)
+
+
+def test_a_signal_that_nobody_gives_is_asked_for() -> None:
+    """A return of zero in its place would play, badly, and nobody would know why."""
+    episodes = made()
+    model = TokenModel(fit(VECTORS, episodes), network(), torch.Generator().manual_seed(0))
+    with pytest.raises(SeqrlError, match="'return_to_go' is not known by itself"):
+        model.read(_played(episodes[2], 1, rows=1), "action")
