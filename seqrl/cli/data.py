@@ -273,6 +273,7 @@ def export(
     ] = False,
     data: FAMILY = None,
     data_dir: DATA_DIR = None,
+    as_json: JSON = False,
 ) -> None:
     """Write a data set as a file in D4RL's layout, or as a local Minari set."""
     from seqrl.data.source import export_data
@@ -282,13 +283,18 @@ def export(
         written = export_data(
             known, chosen, target, states=states, overwrite=overwrite, progress=progress
         )
-    say(f"{known.name}{chosen.suffix} -> {written}")
+    source = known.name + chosen.suffix
+    if as_json:
+        say_json({"name": source, "written": written})
+    else:
+        say(f"{source} -> {written}")
 
 
 @app.command()
 def remove(
     name: NAME,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: JSON = False,
 ) -> None:
     """Delete the prepared copy of a data set, and what a killed build or import left of it.
 
@@ -307,7 +313,11 @@ def remove(
                 f"To delete the prepared copy of {entry} without being asked, add --yes."
             )
         typer.confirm(f"Delete the prepared copy of {entry}?", abort=True)
-    say(f"{entry} removed, {remove_data(entry) / 1e6:,.0f} MB are free again.")
+    freed = remove_data(entry)
+    if as_json:
+        say_json({"removed": entry, "bytes": freed})
+    else:
+        say(f"{entry} removed, {freed / 1e6:,.0f} MB are free again.")
 
 
 def _known(name: str, data: Any, data_dir: Path | None) -> "tuple[Prepared, Name]":

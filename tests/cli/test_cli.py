@@ -282,7 +282,8 @@ def test_only_what_is_named_is_removed(seqrl: Run, tmp_path: Path) -> None:
         ended = seqrl("data", "remove", other, "--yes")
         assert ended.status == 2, other
     assert seqrl("data", "info", name).status == 0
-    assert seqrl("data", "remove", name, "--yes").status == 0
+    removed = json.loads(seqrl("data", "remove", name, "--yes", "--json").out)
+    assert removed["removed"] == "file/mine" and removed["bytes"] > 1000
 
 
 def test_nothing_is_replaced_without_being_told(seqrl: Run, tmp_path: Path) -> None:
@@ -299,7 +300,8 @@ def test_nothing_is_replaced_without_being_told(seqrl: Run, tmp_path: Path) -> N
     )
     ended = seqrl("data", "export", "file/mine", file)
     assert ended.status == 2 and "--overwrite" in ended.err
-    assert seqrl("data", "export", "file/mine", file, "--overwrite").status == 0
+    written = json.loads(seqrl("data", "export", "file/mine", file, "--overwrite", "--json").out)
+    assert written["written"] == str(file) and written["name"].startswith("file/mine+")
 
 
 def test_what_a_killed_build_left_is_seen_and_can_be_removed(
