@@ -228,7 +228,7 @@ def test_ctrl_c_is_said_and_leaves_nothing_running(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # Whoever runs the tests in the background has them ignore the signal, and so their children.
+        # Tests that run in the background ignore the signal, and their children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert build.stderr is not None
