@@ -18,6 +18,11 @@ from seqrl.errors import DataError, told_plainly
 from seqrl.progress import Progress, silent
 from seqrl.tasks.d4rl import Entry, Facts
 
+
+class NotOfficial(DataError):
+    """A file bears an official name, and its content is not what is published under it."""
+
+
 UNVERIFIED = "file with an official name, UNVERIFIED: nothing is published of its content"
 """What is said of a set whose content cannot be compared with anything."""
 
@@ -85,7 +90,7 @@ def origin(entry: Entry, file: Path) -> Origin:
 def _accepted(entry: Entry, file: Path, prepared: Prepared) -> str:
     """Refuse a file whose content is not that of the set whose name it bears."""
     if entry.facts and (wrong := differences(entry.facts, prepared)):
-        raise DataError(
+        raise NotOfficial(
             f"{file} is not the official {entry.task.name}: {'; '.join(wrong)}. If it is data of "
             f"your own, import it under another name: `seqrl data import {file} --name NAME "
             f"--environment {entry.task.environment}`; else delete it and fetch it again."

@@ -206,7 +206,7 @@ def fetch(
     file = d4rl.download(entry, progress, mirror)
     try:
         return prepare(d4rl.origin(entry, file), progress)
-    except DataError as error:
+    except d4rl.NotOfficial as error:
         file.unlink(missing_ok=True)  # or it would be found, and refused, for ever
         raise DataError(f"{error} What was downloaded is deleted again.") from error
 

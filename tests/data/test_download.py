@@ -4,6 +4,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import ssl
@@ -617,3 +618,26 @@ def test_no_test_here_leaves_this_machine() -> None:
     """Prevents: a test that passes only where there is a network."""
     with pytest.raises(OSError, match="not known"):
         urllib.request.urlopen("http://example.org/", timeout=5)
+
+
+def test_a_download_that_is_not_the_official_set_is_dropped(
+    official: Server, seqrl: Callable[..., Ended], home: Path
+) -> None:
+    """Prevents: a mirror's wrong file that is found, and refused, for ever after."""
+    ended = seqrl("data", "fetch", "d4rl/hopper-medium-v2", "--mirror", mirror(official))
+    assert ended.status == 2 and "What was downloaded is deleted again" in ended.err
+    assert not (home / "files" / "hopper_medium-v2.hdf5").exists()
+
+
+def test_a_good_download_stays_when_preparing_it_fails(
+    official: Server,
+    seqrl: Callable[..., Ended],
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Prevents: hundreds of megabytes thrown away because the disk was full a moment later."""
+    usage = shutil.disk_usage(home.parent)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage._replace(free=10))
+    ended = seqrl("data", "fetch", OFFICIAL, "--mirror", mirror(official))
+    assert ended.status == 2 and "No room left" in ended.err
+    assert (home / "files" / "hopper_full_replay-v2.hdf5").read_bytes() == official.content
