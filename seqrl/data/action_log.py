@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from seqrl.data.cache import replace_file
+from seqrl.data.whole import replace_file
 from seqrl.episodes import Array
 from seqrl.errors import DataError, told_plainly
 from seqrl.tasks.environment import make

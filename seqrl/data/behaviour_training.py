@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seqrl.data.cache import replace_file
 from seqrl.data.player import play
 from seqrl.data.policy import LAYERS, ActorPolicy
+from seqrl.data.whole import replace_file
 from seqrl.episodes import starts_of
 from seqrl.errors import DataError, SeqrlError, UnknownName, need_extra, told_plainly
 from seqrl.progress import Progress, silent

@@ -32,8 +32,7 @@ STEPS = 1_000_000
 
 MEDIUM = {"halfcheetah": 180_000, "hopper": 330_000, "walker2d": 290_000}
 """Training steps of each medium policy: of the actors kept every 10,000 steps, the one whose
-measured return
-is nearest to the official medium set's, mean before spread."""
+measured return is nearest to the official medium set's, mean before spread."""
 
 REPLAY_STEPS = {"halfcheetah": 202_000, "hopper": 402_000, "walker2d": 302_000}
 """Length of the official medium-replay sets, taken for the snapshots."""

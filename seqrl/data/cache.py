@@ -24,6 +24,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from seqrl.data.whole import replace_file, to_disk
 from seqrl.data.writer import ColumnWriter
 from seqrl.episodes import Array, ColumnDigest, Episodes, digest_of, starts_of
 from seqrl.errors import DataError, told_plainly
@@ -341,7 +342,7 @@ def _finish(origin: Origin, fresh: Path, writer: ColumnWriter, stamp: dict[str, 
         provenance={**origin.provenance(), "notes": writer.notes()},
     )
     for file in fresh.iterdir():
-        _to_disk(file)
+        to_disk(file)
     name = origin.accept(prepared)
     return replace(prepared, name=name, task=replace(prepared.task, name=name))
 
@@ -362,19 +363,3 @@ def verify(known: Prepared) -> list[str]:
     if not np.array_equal(starts, episodes.starts):
         changed.add("starts")
     return sorted(changed)
-
-
-def replace_file(target: Path, content: str | bytes) -> None:
-    """Write under a temporary name, see it on disk, then put it in the place of `target`."""
-    fresh = target.with_name(f".{target.name}.{uuid4().hex[:12]}")
-    try:
-        fresh.write_bytes(content.encode() if isinstance(content, str) else content)
-        _to_disk(fresh)
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _to_disk(file: Path) -> None:
-    with file.open("rb") as open_file:
-        os.fsync(open_file.fileno())

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from filelock import FileLock
 
-from seqrl.data.cache import replace_file
+from seqrl.data.whole import replace_file
 from seqrl.errors import DataError, told_plainly
 from seqrl.progress import Progress, silent
 

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
-from uuid import uuid4
 
 import numpy as np
 
+from seqrl.data.whole import put_whole
 from seqrl.episodes import Array, Episodes
 from seqrl.errors import DataError, is_refusal, told_plainly
 from seqrl.progress import Progress, silent
@@ -309,17 +309,12 @@ def write_layout(
     columns |= {"terminals": episodes.terminated, "timeouts": episodes.timed_out}
     if states:
         columns |= dict(zip((QPOS, QVEL), positions_and_velocities(episodes), strict=True))
-    fresh = file.with_name(f".{file.name}.{uuid4().hex[:12]}")
-    with told_plainly(file, "writing"):
-        try:
-            if file.suffix == ".npz":
-                with fresh.open("wb") as out:
-                    np.savez(out, allow_pickle=False, **columns)
-            else:
-                _write_hdf5(fresh, episodes, columns, progress)
-            fresh.replace(file)
-        finally:
-            fresh.unlink(missing_ok=True)
+    with told_plainly(file, "writing"), put_whole(file) as fresh:
+        if file.suffix == ".npz":
+            with fresh.open("wb") as out:
+                np.savez(out, allow_pickle=False, **columns)
+        else:
+            _write_hdf5(fresh, episodes, columns, progress)
 
 
 def _write_hdf5(

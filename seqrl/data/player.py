@@ -16,11 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
 from seqrl.data.policy import Policy, shipped
+from seqrl.data.whole import put_whole
 from seqrl.episodes import Array
 from seqrl.errors import SeqrlError
 from seqrl.tasks.environment import Environments
@@ -117,7 +117,7 @@ def main() -> None:
         try:
             _answer("done", _record(work))
         except (SeqrlError, OSError) as error:
-            _answer("failed", json.dumps([type(error).__name__, str(error)]))
+            _answer("failed", json.dumps(str(error)))
 
 
 def _listen(asked: "SimpleQueue[str]") -> None:
@@ -150,16 +150,8 @@ def _record(work: dict[str, Any]) -> int:
         range(*work["seeds"]),
         told,
     )
-    file = Path(work["file"])
-    fresh = file.with_name(f".{file.name}.{uuid4().hex[:12]}")
-    try:
-        with fresh.open("wb") as out:
-            np.savez(out, allow_pickle=False, **columns)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(file)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with put_whole(Path(work["file"])) as fresh, fresh.open("wb") as out:
+        np.savez(out, allow_pickle=False, **columns)
     return len(columns["rewards"])
 
 

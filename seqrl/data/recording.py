@@ -107,8 +107,7 @@ _Answer = tuple[_Player, str, str]
 def _failure(word: str, content: str, doing: str) -> Exception:
     """Make an error of what a player said last."""
     if word == "failed":
-        _, message = json.loads(content)
-        return DataError(message)
+        return DataError(json.loads(content))
     return DataError(
         f"A process that was {doing} died with status {content} (killed, or out of memory?). Run "
         "the same command again: what is finished is kept. Fewer processes need less memory: "
