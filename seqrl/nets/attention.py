@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqrl.nets.dropout import dropped
 from seqrl.nets.network import Network
 
 
@@ -137,7 +138,7 @@ def _written_out(
     scores = torch.baddbmm(
         flat_bias.to(queries.dtype), queries.flatten(0, 1), keys.flatten(0, 1).mT, alpha=scale
     )  # [B h, S, K]
-    weights = F.dropout(scores.softmax(-1), dropout)
+    weights = dropped(scores.softmax(-1), dropout)
     mixed = torch.bmm(weights, values.flatten(0, 1))  # [B h, S, e]
     return mixed.view(rows, heads, size, width), weights.view(rows, heads, size, -1)
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqrl.episodes import Array, History
-from seqrl.errors import SeqrlError
 from seqrl.nets.attention import causal, unset_linear
+from seqrl.nets.dropout import dropped
 from seqrl.nets.network import Network
 from seqrl.nets.transformer import INIT_STD, Transformer
 from seqrl.tokens.layout import Vector
 from seqrl.tokens.tokenizer import Tokenizer
-from seqrl.tokens.windows import TokenBatch
+from seqrl.tokens.windows import TokenBatch, live
 
 
 class VectorIn(nn.Module):
@@ -158,6 +158,23 @@ class TokenModel(nn.Module):
         hidden = torch.tensor([not slot.part.attended for slot in slots]).repeat(layout.steps)
         self.register_buffer("visible", causal(len(hidden), hidden), persistent=False)
         self.visible: Tensor
+        # The tokens that something is read from, and for each part which of them are its own,
+        # counted from 1: 0 is the nothing in front of the first token.
+        block = torch.arange(layout.steps)[:, None] * self.tokens_a_step  # [T, 1]
+        in_front = {
+            name: (block + torch.arange(place.start, place.stop) - 1).flatten()
+            for name, place in self.places.items()
+            if name in self.outputs
+        }
+        read_from = torch.tensor(sorted({int(token) for own in in_front.values() for token in own}))
+        self.register_buffer("read_from", read_from[read_from >= 0], persistent=False)
+        self.read_from: Tensor
+        self.size = int(read_from[-1]) + 1
+        """Tokens of a window up to the last one that something is read from."""
+        self.own = nn.Module()
+        for name, tokens in in_front.items():
+            own = torch.searchsorted(self.read_from, tokens) + (tokens >= 0)
+            self.own.register_buffer(name, own, persistent=False)
 
     def embed(self, values: Mapping[str, Tensor], steps: Tensor) -> Tensor:
         """Turn windows into tokens [B, T S, D]; `steps` [B, T] counts each episode's steps."""
@@ -172,12 +189,23 @@ class TokenModel(nn.Module):
             x = x + F.embedding(steps.clamp(max=last), self.positions)[:, :, None]
         else:
             x = x + self.positions[: x.shape[1] * x.shape[2]].view(x.shape[1:])
-        return F.dropout(self.norm(x.flatten(1, 2)), self.network.dropout, self.training)
+        x = self.norm(x.flatten(1, 2))
+        return dropped(x, self.network.dropout) if self.training else x
 
-    def forward(self, values: Mapping[str, Tensor], steps: Tensor) -> Tensor:
-        """Return the output at every token [B, T, S, D]."""
-        out: Tensor = self.transformer(self.embed(values, steps), self.visible)
-        return out.view(*steps.shape, self.tokens_a_step, -1)
+    def forward(self, values: Mapping[str, Tensor], steps: Tensor) -> dict[str, Tensor]:
+        """Return what each predicted part is read from: the outputs one token ahead of its own
+        [B, T, slots, D].
+
+        In front of the window's first token there is nothing: zeros stand for it. The last block
+        works only for the tokens that something is read from.
+        """
+        x = self.embed(values, steps)[:, : self.size]
+        only = None if len(self.read_from) == self.size else self.read_from
+        out = F.pad(self.transformer(x, self.visible, only=only), (0, 0, 1, 0))
+        return {
+            name: out.index_select(1, own).view(*steps.shape, -1, out.shape[-1])
+            for name, own in self.own.named_buffers()
+        }
 
     def head(self, name: str) -> VectorOut | BinsOut:
         """Return what reads a part."""
@@ -185,78 +213,42 @@ class TokenModel(nn.Module):
         assert isinstance(head, VectorOut | BinsOut)
         return head
 
-    def before(self, out: Tensor, name: str) -> Tensor:
-        """Return what a part is read from: the outputs one token ahead of its own [B, T, slots, D].
-
-        In front of the window's first token there is nothing; zeros stand for it, and the loss
-        leaves it out.
-        """
-        flat = F.pad(out.flatten(1, 2)[:, :-1], (0, 0, 1, 0))
-        return flat.view(out.shape)[:, :, self.places[name]]
-
     @torch.no_grad()
     def read(self, history: History, name: str, **given: Array) -> NDArray[np.float32]:
         """Predict a vector part of the present step from what has been played so far [B, w].
 
-        `given` are the signals that only the agent knows while it plays, for all steps up to the
-        present [B, t + 1], e.g. the return still wanted. What stands in the block from the part on
-        is not known yet and not looked at.
+        `given` are the signals that only the agent knows while it plays, see `live`. What stands
+        in the block from the part on is not known yet and not looked at.
         """
         part = next(part for part in self.tokenizer.layout.parts if part.name == name)
         assert isinstance(part.encoding, Vector) and part.loss, f"{name} is no predicted vector"
-        values, steps = self._live(history, given)
-        tokens = (steps.shape[1] - 1) * self.tokens_a_step + self.places[name].start
+        predicted = [
+            self._read(batch, name)
+            for batch in live(self.tokenizer, history, given, self.positions.device)
+        ]
+        values = torch.cat(predicted)[: len(history)].float().cpu().numpy()
+        return self.tokenizer.unscaled(name, values)
+
+    def _read(self, batch: TokenBatch, name: str) -> Tensor:
+        """Predict a vector part of the last step of each window [B, w]."""
+        tokens = (batch.steps.shape[1] - 1) * self.tokens_a_step + self.places[name].start
         assert tokens, f"nothing stands in front of {name}"
-        x = self.embed(values, steps)[:, :tokens]
+        x = self.embed(batch.values, batch.steps)[:, :tokens]
         only = torch.tensor([tokens - 1], device=x.device)
         out = self.transformer(x, self.visible, only=only)  # [B, 1, D]
-        predicted = self.head(name)(out[:, :, None])[:, 0]
-        return self.tokenizer.unscaled(name, predicted.float().cpu().numpy())
-
-    def _live(
-        self, history: History, given: Mapping[str, Array]
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        """Make the last window of a history: values [B, T, w], and its steps [B, T]."""
-        known: dict[str, Array] = {
-            "observation": history.observations,
-            "action": history.actions,
-            "reward": history.rewards[..., None],
-            **{name: value[..., None] for name, value in given.items()},
-        }
-        first = max(0, history.step + 1 - self.tokenizer.layout.steps)
-        device = self.positions.device
-        values = {}
-        for name, width in self.tokenizer.widths.items():
-            if name not in known:
-                raise SeqrlError(
-                    f"While playing, {name!r} is not known by itself: the agent must give it, as "
-                    f"model.read(history, ..., {name}=...)."
-                )
-            window = np.zeros((len(history), history.step + 1 - first, width), np.float32)
-            part = known[name][:, first:]
-            window[:, : part.shape[1]] = part
-            if name in self.tokenizer.edges:
-                values[name] = torch.tensor(
-                    self.tokenizer.encode(name, window), device=device
-                ).long()
-            else:
-                values[name] = torch.tensor(
-                    self.tokenizer.scaled(name, window), device=device, dtype=self.positions.dtype
-                )
-        steps = torch.arange(first, history.step + 1, device=device)
-        return values, steps.expand(len(history), -1)
+        predicted: Tensor = self.head(name)(out[:, :, None])[:, 0]
+        return predicted
 
     def loss(self, batch: TokenBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch, and each predicted part's own mean error."""
         layout = self.tokenizer.layout
-        out = self(batch.values, batch.steps)
-        total, errors_of = out.new_zeros(()), {}
+        before = self(batch.values, batch.steps)
+        total, errors_of = torch.zeros((), device=batch.steps.device), {}
         everywhere = batch.steps.numel() * self.tokens_a_step - len(batch.steps)
         for part in layout.parts:
             if not part.loss:
                 continue
-            before = self.before(out, part.name)
-            errors = self.head(part.name).errors(before, batch.values[part.name])
+            errors = self.head(part.name).errors(before[part.name], batch.values[part.name])
             counts = batch.has_loss[..., None].expand_as(errors)
             if self.places[part.name].start == 0:
                 counts = counts.clone()

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqrl.nets.attention import Attention, Cache, Sight, Trace, causal, unset_linear
+from seqrl.nets.dropout import dropped
 from seqrl.nets.network import Network
 
 __all__ = ["INIT_STD", "Block", "Cache", "Network", "Trace", "Transformer", "causal"]
@@ -61,7 +62,7 @@ class Block(nn.Module):
         return x + self._dropped(self.inner_out(inner))
 
     def _dropped(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.network.dropout, self.training)
+        return dropped(x, self.network.dropout) if self.training else x
 
 
 class Transformer(nn.Module):

@@ -1,25 +1,26 @@
-"""Training windows: slices of episodes, drawn and gathered on the device in a few operations.
+"""Windows of tokens: slices of episodes for training, and the last steps of episodes being played.
 
 A window starts at a uniformly drawn step of the data, is cut at its episode's end, and what is
 missing is filled *after* it. So causality alone keeps filling from being seen, and no padding mask
 is needed. (DT's authors fill before; with positions that count the episode's steps the two are
 equal.)
 
-The data is not copied: vectors are gathered from the memory-mapped columns themselves, bins from
-one byte an entry.
+The data is not copied: vectors are gathered in a few operations on the device, from the
+memory-mapped columns themselves; bins from one byte an entry.
 
 Letters: N steps in all, B windows, T steps of a window, w signal width, E episodes.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seqrl.episodes import Array, Episodes
+from seqrl.episodes import Array, Episodes, History
+from seqrl.errors import SeqrlError
 from seqrl.tokens.layout import Bins
 from seqrl.tokens.tokenizer import Tokenizer
 
@@ -46,9 +47,16 @@ class Windows:
     """All windows of a data set, ready to be drawn."""
 
     def __init__(
-        self, tokenizer: Tokenizer, episodes: Episodes, device: torch.device | str = "cpu"
+        self,
+        tokenizer: Tokenizer,
+        episodes: Episodes,
+        device: torch.device | str = "cpu",
+        chosen: Array | None = None,
     ) -> None:
-        """Lay out the columns on the device; on the CPU that is a view of the files."""
+        """Lay out the columns on the device; on the CPU that is a view of the files.
+
+        `chosen` are the numbers of the episodes to draw from, by default all.
+        """
         self._tokenizer = tokenizer
         self._layout = tokenizer.layout
         self._columns: dict[str, Tensor] = {}
@@ -62,14 +70,26 @@ class Windows:
         self._starts = torch.as_tensor(episodes.starts, device=device)  # [E + 1]
         self._ahead = torch.arange(self._layout.steps, device=device)  # [T]
         self.device = torch.device(device)
-        self.steps = episodes.steps
+        numbers = np.arange(len(episodes)) if chosen is None else np.asarray(chosen)
+        before = np.concatenate([[0], np.cumsum(episodes.lengths[numbers])])
+        self.steps = int(before[-1])
+        """Steps of the episodes that are drawn from."""
+        self._before = torch.as_tensor(before)  # of each of them, the steps before it
+        self._first = torch.as_tensor(episodes.starts[:-1][numbers])  # and where it starts
 
     def draw(self, count: int, generator: torch.Generator) -> TokenBatch:
-        """Draw windows that start at uniformly drawn steps."""
-        first = torch.randint(
-            self.steps, (count,), generator=generator, device=generator.device
-        ).to(self.device)
-        return self.at(first)
+        """Draw windows that start at uniformly drawn steps; `generator` lives on the CPU."""
+        number = torch.randint(self.steps, (count,), generator=generator)
+        return self.at(self._row(number))
+
+    def spread(self, count: int) -> TokenBatch:
+        """Return windows that start at evenly spaced steps: always the same ones."""
+        return self.at(self._row(torch.arange(count) * self.steps // count))
+
+    def _row(self, number: Tensor) -> Tensor:
+        """Return where the steps with these numbers, among those drawn from, stand in the data."""
+        episode = torch.searchsorted(self._before, number, right=True) - 1
+        return (self._first[episode] + number - self._before[episode]).to(self.device)
 
     def at(self, first: Tensor) -> TokenBatch:
         """Return the windows that start at the given steps of the data [B]."""
@@ -90,6 +110,53 @@ class Windows:
             scaled = (found - self._shifts[name]) / self._scales[name]
             return torch.where(is_real[..., None], scaled, 0.0)
         return torch.where(is_real[..., None], found.long(), self._tokenizer.filling(name))
+
+
+ROWS = 16
+"""Rows that are computed together while playing, whoever they are: with other numbers of rows a
+matrix product adds in another order, and an episode's return would depend on who plays beside it.
+"""
+
+
+def live(
+    tokenizer: Tokenizer,
+    history: History,
+    given: Mapping[str, Array],
+    device: torch.device | str = "cpu",
+) -> Iterator[TokenBatch]:
+    """Make the last windows of a history, `ROWS` at a time; the last rows may be dummies.
+
+    `given` are the signals that only the agent knows while it plays, for all steps up to the
+    present [B, t + 1], e.g. the return still wanted. What is not known yet stands as zero.
+    """
+    known: dict[str, Array] = {
+        "observation": history.observations,
+        "action": history.actions,
+        "reward": history.rewards[..., None],
+        **{name: value[..., None] for name, value in given.items()},
+    }
+    first = max(0, history.step + 1 - tokenizer.layout.steps)
+    size = history.step + 1 - first
+    rows = -(-len(history) // ROWS) * ROWS
+    values = {}
+    for name, width in tokenizer.widths.items():
+        if name not in known:
+            raise SeqrlError(
+                f"While playing, {name!r} is not known by itself: the agent must give it, as "
+                f"model.read(history, ..., {name}=...)."
+            )
+        window = np.zeros((rows, size, width), np.float32)
+        part = known[name][:, first:]
+        window[: len(history), : part.shape[1]] = part
+        if name in tokenizer.edges:
+            values[name] = torch.from_numpy(tokenizer.encode(name, window)).to(device).long()
+        else:
+            values[name] = torch.from_numpy(tokenizer.scaled(name, window)).to(device)
+    steps = torch.arange(first, history.step + 1, device=device).expand(ROWS, -1)
+    known_now = torch.ones_like(steps, dtype=torch.bool)
+    for row in range(0, rows, ROWS):
+        chunk = {name: value[row : row + ROWS] for name, value in values.items()}
+        yield TokenBatch(chunk, steps, known_now, known_now)
 
 
 def _tensor(values: Array, device: torch.device | str) -> Tensor:

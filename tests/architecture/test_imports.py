@@ -36,6 +36,7 @@ LATE = {"torch", "gymnasium", "mujoco", "ray", "minari", "h5py", "huggingface_hu
 SUBCLASSES = {
     "data/action_log.py": {"gymnasium"},
     "nets/attention.py": {"torch"},
+    "nets/dropout.py": {"torch"},
     "nets/token_model.py": {"torch"},
     "nets/transformer.py": {"torch"},
     "tokens/windows.py": {"torch"},

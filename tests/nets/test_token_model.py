@@ -1,8 +1,8 @@
 """What every layout's model must obey, whoever declared it."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from seqrl.nets.transformer import Cache, causal
 from seqrl.tokens.layout import Bins, Part, TokenLayout, Vector
 from seqrl.tokens.signals import ReturnToGo
 from seqrl.tokens.tokenizer import fit
-from seqrl.tokens.windows import TokenBatch, Windows
+from seqrl.tokens.windows import TokenBatch, Windows, live
 from tests.tokens.test_signals import made
 from tests.tokens.test_tokenizer import BINS, VECTORS
 
@@ -52,6 +52,12 @@ def windows_of(layout: TokenLayout) -> TokenBatch:
     return replace(batch, values=_double(batch.values))
 
 
+def full(model: TokenModel, values: Mapping[str, Tensor], steps: Tensor) -> Tensor:
+    """Return the output at every token, nothing left out [B, T, S, D]."""
+    out: Tensor = model.transformer(model.embed(values, steps), model.visible)
+    return out.view(*steps.shape, model.tokens_a_step, -1)
+
+
 def _double(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n: v.double() if v.is_floating_point() else v for n, v in values.items()}
 
@@ -68,11 +74,11 @@ def _changed(batch: TokenBatch, name: str, step: int, dimension: int) -> dict[st
 def test_a_later_token_changes_no_earlier_output(layout: TokenLayout) -> None:
     """A model that sees the future scores well in training and fails in the environment."""
     model, batch = model_of(layout), windows_of(layout)
-    before = model(batch.values, batch.steps).flatten(1, 2)
+    before = full(model, batch.values, batch.steps).flatten(1, 2)
     for step in range(layout.steps):
         for slot_number, slot in enumerate(model.tokenizer.slots):
             values = _changed(batch, slot.part.name, step, slot.dimension or 0)
-            after = model(values, batch.steps).flatten(1, 2)
+            after = full(model, values, batch.steps).flatten(1, 2)
             token = step * model.tokens_a_step + slot_number
             torch.testing.assert_close(after[:, :token], before[:, :token], rtol=0, atol=0)
             assert not torch.allclose(after[:, token], before[:, token]), "the token is not read"
@@ -82,12 +88,12 @@ def test_a_later_token_changes_no_earlier_output(layout: TokenLayout) -> None:
 def test_hidden_parts_change_no_output_but_their_own(layout: TokenLayout) -> None:
     """A value has seen the future: whoever attends to it has seen it too."""
     model, batch = model_of(layout), windows_of(layout)
-    before = model(batch.values, batch.steps)
+    before = full(model, batch.values, batch.steps)
     for number, slot in enumerate(model.tokenizer.slots):
         if slot.part.attended:
             continue
         values = _changed(batch, slot.part.name, 0, slot.dimension or 0)
-        after = model(values, batch.steps)
+        after = full(model, values, batch.steps)
         same = torch.ones(layout.steps, model.tokens_a_step, dtype=torch.bool)
         same[0, number] = False
         torch.testing.assert_close(after[:, same], before[:, same], rtol=0, atol=0)
@@ -113,15 +119,16 @@ def test_token_by_token_with_a_cache_is_the_full_pass(layout: TokenLayout) -> No
 def test_each_part_is_read_from_the_token_in_front_of_it(layout: TokenLayout) -> None:
     """One token off and a model learns to copy its input; the loss looks wonderful."""
     model, batch = model_of(layout), windows_of(layout)
-    out = model(batch.values, batch.steps)
-    flat = out.flatten(1, 2)
-    for name, place in model.places.items():
-        read = model.before(out, name)
+    flat = full(model, batch.values, batch.steps).flatten(1, 2)
+    found = model(batch.values, batch.steps)
+    assert set(found) == {part.name for part in layout.parts if part.loss}
+    for name, read in found.items():
+        place = model.places[name]
         for step in range(layout.steps):
             for i, slot in enumerate(range(place.start, place.stop)):
                 token = step * model.tokens_a_step + slot
                 expected = flat[:, token - 1] if token else torch.zeros_like(flat[:, 0])
-                torch.testing.assert_close(read[:, step, i], expected, rtol=0, atol=0)
+                torch.testing.assert_close(read[:, step, i], expected, rtol=0, atol=1e-12)
 
 
 @LAYOUTS
@@ -129,7 +136,7 @@ def test_the_loss_is_the_slow_obvious_sum(layout: TokenLayout) -> None:
     """Loops over windows, steps and dimensions, with the authors' two ways to average."""
     model, batch = model_of(layout), windows_of(layout)
     loss, _ = model.loss(batch)
-    flat = model(batch.values, batch.steps).flatten(1, 2).detach()
+    flat = full(model, batch.values, batch.steps).flatten(1, 2).detach()
     total = 0.0
     for part in layout.parts:
         if not part.loss:
@@ -183,14 +190,14 @@ def test_end_tokens_are_predicted_and_share_one_embedding() -> None:
     ended = torch.full_like(batch.values["observation"][:1, :1], 7)
     tokens = model.inputs["observation"](ended, model.end)
     torch.testing.assert_close(tokens, model.end.expand_as(tokens))
-    read = model.before(model(batch.values, batch.steps), "observation")
+    read = model(batch.values, batch.steps)["observation"]
     assert model.head("observation")(read).shape[-1] == 8
 
 
 def test_filling_after_equals_filling_before_with_positions_of_the_episode() -> None:
     """DT's authors fill in front and mask it; ours fills behind and masks nothing."""
     model, batch = model_of(VECTORS), windows_of(VECTORS)
-    ours = model(batch.values, batch.steps)
+    ours = full(model, batch.values, batch.steps)
     size = VECTORS.steps
     for window in range(len(ours)):
         real = int(batch.is_real[window].sum())
@@ -285,7 +292,7 @@ def test_what_is_read_while_playing_is_what_was_trained() -> None:
     for step in range(len(episode)):
         first = max(0, step + 1 - VECTORS.steps)
         batch = windows.at(torch.tensor([start + first]))
-        read = model.before(model(batch.values, batch.steps), "action")
+        read = model(batch.values, batch.steps)["action"]
         expected = model.head("action")(read)[0, step - first].detach().numpy()
         history = _played(episode, step, rows=3)
         wanted = np.repeat(to_go[None, : step + 1], 3, axis=0)
@@ -294,22 +301,46 @@ def test_what_is_read_while_playing_is_what_was_trained() -> None:
         np.testing.assert_allclose(found, np.repeat(expected[None], 3, axis=0), atol=1e-5)
 
 
-def test_the_action_that_is_asked_for_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_action_that_is_asked_for_is_not_looked_at() -> None:
     """At the present step there is no action yet: whatever stands in its place must not matter."""
     episodes = made()
-    model = TokenModel(fit(VECTORS, episodes), network(), torch.Generator().manual_seed(0)).eval()
-    history, live = _played(episodes[2], 2, rows=1), model._live
-    before = model.read(history, "action", return_to_go=np.ones((1, 3)))
-
-    def disturbed(*arguments: Any) -> tuple[dict[str, Tensor], Tensor]:
-        values, steps = live(*arguments)
-        values["action"][:, place] += 7.0
-        return values, steps
-
-    monkeypatch.setattr(model, "_live", disturbed)
+    tokenizer = fit(VECTORS, episodes)
+    model = TokenModel(tokenizer, network(), torch.Generator().manual_seed(0)).eval()
+    (batch,) = live(tokenizer, _played(episodes[2], 2, rows=1), {"return_to_go": np.ones((1, 3))})
+    before = model._read(batch, "action")
     for place in (-1, -2):
-        again = model.read(history, "action", return_to_go=np.ones((1, 3)))
-        assert np.array_equal(again, before) == (place == -1)
+        actions = batch.values["action"].clone()
+        actions[:, place] += 7.0
+        again = model._read(replace(batch, values={**batch.values, "action": actions}), "action")
+        assert torch.equal(again, before) == (place == -1)
+
+
+def test_a_row_is_read_the_same_whoever_plays_beside_it() -> None:
+    """An episode's return must not depend on who else is played, nor on its place among them."""
+    episodes = made((6, 6, 6, 6) * 9)
+    wide = Network(layers=3, heads=1, width=128, activation="relu", normalise_embeddings=True)
+    model = TokenModel(fit(VECTORS, episodes), wide, torch.Generator().manual_seed(0)).eval()
+    for step in range(5):
+        history = History(
+            episodes.observations.reshape(36, 6, -1)[:, 0],
+            action_width=2,
+            horizon=6,
+            generators=[np.random.default_rng(0)] * 36,
+        )
+        for played in range(step):
+            take = {n: c.reshape(36, 6, -1) for n, c in episodes.columns.items()}
+            history.add(
+                take["actions"][:, played],
+                take["rewards"][:, played, 0],
+                take["observations"][:, played + 1],
+            )
+        together = model.read(history, "action", return_to_go=-history.reward_before)
+        assert together.shape == (36, 2)
+        for kept in ([35], [3, 1, 2], list(range(7, 30)), [0, 20, 35]):
+            few = deepcopy(history)
+            few.keep(np.array(kept))
+            alone = model.read(few, "action", return_to_go=-few.reward_before)
+            np.testing.assert_array_equal(alone, together[kept])
 
 
 def test_a_signal_that_nobody_gives_is_asked_for() -> None:

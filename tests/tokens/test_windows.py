@@ -49,6 +49,21 @@ def test_every_step_is_equally_likely_to_start_a_window() -> None:
     np.testing.assert_allclose(real, expected, atol=0.006)
 
 
+def test_only_chosen_episodes_are_drawn_each_step_equally() -> None:
+    """Percent cloning that sees the other episodes after all is no percent cloning."""
+    episodes = made((2, 30, 8, 5))
+    windows = Windows(fit(VECTORS, episodes), episodes, chosen=np.array([3, 0]))
+    assert windows.steps == 7
+    every = windows.spread(7)
+    expected = Windows(fit(VECTORS, episodes), episodes).at(
+        torch.tensor([40, 41, 42, 43, 44, 0, 1])
+    )
+    torch.testing.assert_close(every.values, expected.values, rtol=0, atol=0)
+    drawn = windows.draw(14_000, torch.Generator().manual_seed(0))
+    real = drawn.steps[:, 0].bincount(minlength=5).numpy() / 14_000
+    np.testing.assert_allclose(real, np.array([2, 2, 1, 1, 1]) / 7, atol=0.015)
+
+
 def test_the_same_generator_draws_the_same_windows() -> None:
     """A training that is killed and started again must go on with the same data."""
     episodes = made()
