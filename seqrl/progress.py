@@ -5,11 +5,12 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called with what is done and the whole, in `unit`; `total` 0 means not known."""
+    """Called with what is done and the whole, in `unit`; `total` 0 means not known. `note` is what
+    else is worth seeing at this moment."""
 
-    def __call__(self, doing: str, done: float, total: float, unit: str) -> None:
+    def __call__(self, doing: str, done: float, total: float, unit: str, note: str = "") -> None:
         """Take note of the state of the work."""
 
 
-def silent(doing: str, done: float, total: float, unit: str) -> None:
+def silent(doing: str, done: float, total: float, unit: str, note: str = "") -> None:
     """Show nothing."""

@@ -90,12 +90,11 @@ def _bar() -> Iterator[Progress]:
     ) as bars:
         shown: dict[str, TaskID] = {}
 
-        def progress(doing: str, done: float, total: float, unit: str) -> None:
+        def progress(doing: str, done: float, total: float, unit: str, note: str = "") -> None:
             if doing not in shown:
                 shown[doing] = bars.add_task(doing, total=total or None, amount="")
-            bars.update(
-                shown[doing], completed=done, total=total or None, amount=_amount(done, total, unit)
-            )
+            amount = ", ".join(filter(None, [_amount(done, total, unit), note]))
+            bars.update(shown[doing], completed=done, total=total or None, amount=amount)
 
         yield progress
 
@@ -105,15 +104,26 @@ class _Lines:
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
+        self._first: dict[str, tuple[float, float]] = {}
 
-    def __call__(self, doing: str, done: float, total: float, unit: str) -> None:
+    def __call__(self, doing: str, done: float, total: float, unit: str, note: str = "") -> None:
         now, finished = time.monotonic(), bool(total) and done >= total
         if doing in self._last and not finished and now - self._last[doing] < PLAIN_SECONDS:
             return
         if self._last.get(doing) == float("inf"):
             return  # already said that it is finished
         self._last[doing] = float("inf") if finished else now
-        typer.echo(" ".join(filter(None, [doing, _amount(done, total, unit)])), err=True)
+        began, before = self._first.setdefault(doing, (now, done))
+        left = ""
+        if total and before < done < total:
+            left = f"{_clock((total - done) * (now - began) / (done - before))} left"
+        told = ", ".join(filter(None, [_amount(done, total, unit), note, left]))
+        typer.echo(f"{doing} {told}".strip(), err=True)
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
 
 
 def _amount(done: float, total: float, unit: str) -> str:

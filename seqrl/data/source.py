@@ -51,7 +51,8 @@ def task_named(text: str) -> Task:
 def _as_named(task: Task, name: Name) -> Task:
     """Return the task in the environment that a name asks for, under that whole name."""
     played = task.on(name.environment) if name.environment else task
-    return replace(played, name=task.name + name.suffix)
+    late = "delayed" in name.views
+    return replace(played, name=task.name + name.suffix, rewards_at_end=late)
 
 
 def open_episodes(

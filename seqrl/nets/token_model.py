@@ -8,20 +8,18 @@ Letters: B windows, T steps, S tokens a step, D width, w signal width, c classes
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqrl.episodes import Array, History
 from seqrl.nets.attention import causal, unset_linear
 from seqrl.nets.dropout import dropped
+from seqrl.nets.model import Model
 from seqrl.nets.network import Network
 from seqrl.nets.transformer import INIT_STD, Transformer
 from seqrl.tokens.layout import Vector
 from seqrl.tokens.tokenizer import Tokenizer
-from seqrl.tokens.windows import TokenBatch, live
+from seqrl.tokens.windows import TokenBatch
 
 
 class VectorIn(nn.Module):
@@ -114,13 +112,13 @@ class BinsOut(nn.Module):
         )
 
 
-class TokenModel(nn.Module):
+class TokenModel(Model):
     """Embeds windows of a layout, runs the transformer over them, reads and scores every part."""
 
     def __init__(self, tokenizer: Tokenizer, network: Network, generator: torch.Generator) -> None:
         """Derive everything from the tokenizer; weights come from `generator` alone."""
-        super().__init__()
-        self.tokenizer, self.network = tokenizer, network
+        super().__init__(tokenizer)
+        self.network = network
         layout, slots = tokenizer.layout, tokenizer.slots
         self.tokens_a_step = len(slots)
         self.inputs = nn.ModuleDict()
@@ -213,24 +211,10 @@ class TokenModel(nn.Module):
         assert isinstance(head, VectorOut | BinsOut)
         return head
 
-    @torch.no_grad()
-    def read(self, history: History, name: str, **given: Array) -> NDArray[np.float32]:
-        """Predict a vector part of the present step from what has been played so far [B, w].
-
-        `given` are the signals that only the agent knows while it plays, see `live`. What stands
-        in the block from the part on is not known yet and not looked at.
-        """
+    def predict(self, batch: TokenBatch, name: str) -> Tensor:
+        """Predict a vector part of the last step of each window [B, w]."""
         part = next(part for part in self.tokenizer.layout.parts if part.name == name)
         assert isinstance(part.encoding, Vector) and part.loss, f"{name} is no predicted vector"
-        predicted = [
-            self._read(batch, name)
-            for batch in live(self.tokenizer, history, given, self.positions.device)
-        ]
-        values = torch.cat(predicted)[: len(history)].float().cpu().numpy()
-        return self.tokenizer.unscaled(name, values)
-
-    def _read(self, batch: TokenBatch, name: str) -> Tensor:
-        """Predict a vector part of the last step of each window [B, w]."""
         tokens = (batch.steps.shape[1] - 1) * self.tokens_a_step + self.places[name].start
         assert tokens, f"nothing stands in front of {name}"
         x = self.embed(batch.values, batch.steps)[:, :tokens]

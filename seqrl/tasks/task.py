@@ -67,6 +67,9 @@ class Task:
     not_playable: str = ""
     """Why this task cannot be played here; empty if it can."""
 
+    rewards_at_end: bool = False
+    """The agent hears of all reward only when the episode is over: `+delayed`."""
+
     environment_settings: dict[str, Any] = field(default_factory=dict)
     """Keyword arguments for `gymnasium.make`."""
 

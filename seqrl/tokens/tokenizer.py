@@ -6,8 +6,9 @@ Letters: N steps in all, w signal width, K bins, S tokens a step.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,43 @@ class Tokenizer:
     """Binned signal -> rising bin edges [w, K + 1]."""
     action_low: Float32
     action_high: Float32
+
+    # ---- kept with the weights ---------------------------------------------------------------
+
+    def plain(self) -> dict[str, Any]:
+        """Return what is no array, as JSON holds it."""
+        return {"data": asdict(self.data), "widths": dict(self.widths)}
+
+    def arrays(self) -> dict[str, Array]:
+        """Return all arrays by name."""
+        kept: dict[str, Mapping[str, Array]] = {
+            "shifts": self.shifts,
+            "scales": self.scales,
+            "edges": self.edges,
+        }
+        named = {f"{k}.{name}": array for k, of in kept.items() for name, array in of.items()}
+        return {**named, "action_low": self.action_low, "action_high": self.action_high}
+
+    @classmethod
+    def restored(
+        cls, layout: TokenLayout, plain: Mapping[str, Any], arrays: Mapping[str, Array]
+    ) -> "Tokenizer":
+        """Make a tokenizer of what `plain` and `arrays` gave."""
+        of: dict[str, dict[str, Array]] = {"shifts": {}, "scales": {}, "edges": {}}
+        for name, array in arrays.items():
+            kind, _, signal = name.partition(".")
+            if signal:
+                of[kind][signal] = array
+        return cls(
+            layout=layout,
+            data=DataFacts(**plain["data"]),
+            widths=plain["widths"],
+            action_low=arrays["action_low"],
+            action_high=arrays["action_high"],
+            **of,
+        )
+
+    # ---- tokens ------------------------------------------------------------------------------
 
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
@@ -142,21 +180,26 @@ def fit(layout: TokenLayout, episodes: Episodes) -> Tokenizer:
         )
     return Tokenizer(
         layout=layout,
-        data=DataFacts(
-            name=episodes.name,
-            fingerprint=episodes.fingerprint,
-            episodes=len(episodes),
-            steps=episodes.steps,
-            best_return=float(episodes.returns.max()),
-            mean_return=float(episodes.returns.mean()),
-            horizon=episodes.horizon,
-        ),
+        data=facts_of(episodes),
         widths=widths,
         shifts=shifts,
         scales=scales,
         edges=edges,
         action_low=episodes.action_low,
         action_high=episodes.action_high,
+    )
+
+
+def facts_of(episodes: Episodes) -> DataFacts:
+    """Return what an agent may know of data."""
+    return DataFacts(
+        name=episodes.name,
+        fingerprint=episodes.fingerprint,
+        episodes=len(episodes),
+        steps=episodes.steps,
+        best_return=float(episodes.returns.max()),
+        mean_return=float(episodes.returns.mean()),
+        horizon=episodes.horizon,
     )
 
 

@@ -10,10 +10,14 @@ import seqrl
 PACKAGE = Path(seqrl.__file__).parent
 
 LEVELS = [
-    {"errors", "progress"},
+    {"errors", "progress", "plain", "seeds"},
     {"episodes"},
     {"tasks", "data", "tokens"},
     {"nets"},
+    {"training"},
+    {"agents"},
+    {"evaluation", "policy"},
+    {"runs", "experiments"},
     {"doctor"},
     {"cli", "__main__"},
 ]
@@ -37,9 +41,13 @@ SUBCLASSES = {
     "data/action_log.py": {"gymnasium"},
     "nets/attention.py": {"torch"},
     "nets/dropout.py": {"torch"},
+    "nets/model.py": {"torch"},
+    "nets/perceptron.py": {"torch"},
     "nets/token_model.py": {"torch"},
     "nets/transformer.py": {"torch"},
     "tokens/windows.py": {"torch"},
+    "training/checkpoint.py": {"torch"},
+    "training/trainer.py": {"torch"},
 }
 """Files that are made of a heavy package: they may import it early, and are themselves imported
 late by all others."""

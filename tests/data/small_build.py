@@ -28,7 +28,7 @@ SMALL = Embedded(
 def build(processes: int, first_steps: list[float] | None = None) -> Prepared:
     """Build `SMALL` in the place of a real set, which gives it a local name."""
 
-    def progress(doing: str, done: float, total: float, unit: str) -> None:
+    def progress(doing: str, done: float, total: float, unit: str, note: str = "") -> None:
         if first_steps is not None:
             first_steps.append(done)
 

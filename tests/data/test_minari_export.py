@@ -117,7 +117,7 @@ def test_what_minari_cannot_hold_leaves_nothing_behind(episodes: Episodes) -> No
 def test_an_interrupted_export_leaves_nothing_behind(episodes: Episodes) -> None:
     """Ctrl-C in the middle must not leave a set that looks complete."""
 
-    def interrupt(doing: str, done: float, total: float, unit: str) -> None:
+    def interrupt(doing: str, done: float, total: float, unit: str, note: str = "") -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -149,7 +149,7 @@ def test_episodes_are_written_one_at_a_time(
             given.append(len(episode))
             yield episode
 
-    def progress(doing: str, done: float, total: float, unit: str) -> None:
+    def progress(doing: str, done: float, total: float, unit: str, note: str = "") -> None:
         assert len(given) == done
 
     monkeypatch.setattr(Episodes, "__iter__", counted)

@@ -307,11 +307,11 @@ def test_the_action_that_is_asked_for_is_not_looked_at() -> None:
     tokenizer = fit(VECTORS, episodes)
     model = TokenModel(tokenizer, network(), torch.Generator().manual_seed(0)).eval()
     (batch,) = live(tokenizer, _played(episodes[2], 2, rows=1), {"return_to_go": np.ones((1, 3))})
-    before = model._read(batch, "action")
+    before = model.predict(batch, "action")
     for place in (-1, -2):
         actions = batch.values["action"].clone()
         actions[:, place] += 7.0
-        again = model._read(replace(batch, values={**batch.values, "action": actions}), "action")
+        again = model.predict(replace(batch, values={**batch.values, "action": actions}), "action")
         assert torch.equal(again, before) == (place == -1)
 
 

@@ -1,0 +1,172 @@
+"""`seqrl run`: one agent, one task, one seed, from data to record."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqrl.cli.data import DATA_DIR, FAMILY
+from seqrl.cli.output import one_decimal, remark, say, say_json, shown_progress
+from seqrl.cli.tasks import JSON
+
+if TYPE_CHECKING:
+    from seqrl.agents.agent import Agent
+    from seqrl.training.trainer import Told
+
+RESULTS = Annotated[Path, typer.Option(help="Folder for records and checkpoints.")]
+DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+THREADS = Annotated[
+    int | None,
+    typer.Option(help="CPU threads; by default PyTorch's choice, all cores.", min=1),
+]
+
+
+def run(
+    agent: Annotated[
+        str,
+        typer.Argument(help="Its name in the experiment (DT, BC, ...), or module:Class of yours."),
+    ],
+    task: Annotated[str, typer.Argument(help="Full or short name, e.g. hopper-medium.")],
+    seed: Annotated[int, typer.Option(help="Of weights, windows and evaluation.", min=0)] = 0,
+    experiment: Annotated[
+        str,
+        typer.Option(help="Where agents and settings come from: quick, paper, or a file mine.py."),
+    ] = "quick",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Change a field of the agent, e.g. training.updates=10000 or target=1800; as "
+            "often as you like. --set help lists them all.",
+        ),
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option(help="Episodes of the evaluation; else the experiment's.", min=1)
+    ] = None,
+    times: Annotated[
+        int | None,
+        typer.Option(help="Evaluations, evenly spaced over the training, last at its end.", min=1),
+    ] = None,
+    results: RESULTS = Path("results"),
+    family: FAMILY = None,
+    data_dir: DATA_DIR = None,
+    device: DEVICE = "auto",
+    threads: THREADS = None,
+    tensorboard: Annotated[
+        Path | None, typer.Option(help="Write the metrics for TensorBoard to this folder too.")
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Train one agent on one task with one seed, play it, and write a record.
+
+    Killed and started again, by the same command, it goes on where it was and ends with the same
+    numbers. What is done already is not done again.
+    """
+    from dataclasses import replace
+
+    from seqrl.runs.experiment import RunSpec, agent_named, experiment_named
+    from seqrl.runs.run import Source, run_one
+
+    chosen = experiment_named(experiment)
+    name, made = agent_named(agent, chosen, task)
+    changes = settings or []
+    if "help" in changes:
+        _say_fields(made)
+        return
+    made = _changed(made, changes)
+    evaluation = replace(
+        chosen.evaluation,
+        episodes=episodes or chosen.evaluation.episodes,
+        times=times or chosen.evaluation.times,
+    )
+    evaluation.milestones(made.training.updates)
+    with shown_progress() as progress:
+        source = Source.of(task, family=family, data_dir=data_dir, progress=progress)
+        if source.choice.fallback:
+            remark(f"{task} -> {source.task.name}, because {source.choice.reason}.")
+        spec = RunSpec(
+            experiment=experiment,
+            name=name,
+            agent=made,
+            task=source.task.name,
+            seed=seed,
+            evaluation=evaluation,
+        )
+        told = _tensorboard(tensorboard) if tensorboard else None
+        record, place = run_one(
+            spec,
+            source,
+            results=results,
+            device=device,
+            threads=threads,
+            progress=progress,
+            told=told,
+        )
+    if as_json:
+        from dataclasses import asdict
+
+        say_json({"record": str(place.record), **asdict(record)})
+        return
+    assert record.mean_return is not None
+    scored = record.score is not None
+    say(
+        f"{record.name} on {record.data['name']}, seed {seed}: "
+        + (f"score {one_decimal(record.score or 0.0)}, " if scored else "")
+        + f"return {one_decimal(record.mean_return)} (mean of {evaluation.episodes} episodes"
+        + (
+            f"; the data's own mean score is {one_decimal(record.data['mean_score'])})"
+            if scored
+            else f"; the data's own mean is {one_decimal(record.data['mean_return'])})"
+        )
+    )
+    say(f"  {record.caption()}")
+    say(f"  record      {place.record}")
+    say(f"  checkpoint  {place.checkpoint}")
+    say(f"Watch it: seqrl play {place.checkpoint}")
+
+
+def _changed(agent: "Agent", changes: list[str]) -> "Agent":
+    from seqrl.errors import SeqrlError
+    from seqrl.plain import changed_by_text
+
+    for change in changes:
+        field, equals, value = change.partition("=")
+        if not equals:
+            raise SeqrlError(
+                f"--set {change}: say FIELD=VALUE, e.g. training.updates=10000. --set help lists "
+                "the fields."
+            )
+        agent = changed_by_text(agent, field.strip(), value.strip())
+    return agent
+
+
+def _say_fields(agent: "Agent", path: str = "") -> None:
+    from dataclasses import is_dataclass
+
+    from seqrl.plain import fields_of, in_words
+
+    for name, hint in fields_of(type(agent)).items():
+        value = getattr(agent, name)
+        if is_dataclass(value):
+            _say_fields(value, f"{path}{name}.")  # type: ignore[arg-type]
+        else:
+            say(f"{path}{name}={value}  ({in_words(hint)})")
+
+
+def _tensorboard(folder: Path) -> "Told":
+    from seqrl.errors import need_extra
+
+    need_extra("tensorboard", "tensorboard", "--tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(folder))
+
+    def told(line: Mapping[str, float]) -> None:
+        for name, value in line.items():
+            if name != "update":
+                writer.add_scalar(name.replace(".", "/"), value, int(line["update"]))
+        writer.flush()
+
+    return told

@@ -1,0 +1,1 @@
+"""Experiments that come with the package: each a file with a constant EXPERIMENT, to copy."""

@@ -1,0 +1,164 @@
+"""Experiments: which agents on which tasks with which seeds, as one Python constant.
+
+An experiment is a file with a constant EXPERIMENT. Those that come with the package lie in
+`seqrl/experiments`, as examples to copy.
+"""
+
+import fnmatch
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from seqrl.agents.agent import Agent
+from seqrl.errors import SeqrlError, UnknownName, told_plainly
+from seqrl.evaluation import Evaluation
+from seqrl.plain import changed, class_at
+
+SHIPPED = "seqrl.experiments"
+
+
+@dataclass(frozen=True)
+class When:
+    """For one agent, on tasks whose name fits a pattern, other values of some fields."""
+
+    agent: str
+    tasks: str
+    fields: Mapping[str, Any]
+
+
+def when(agent: str, tasks: str, **fields: Any) -> When:
+    """Say it: `when("TT", "halfcheetah-*", horizon=5)`; inner fields as `training__updates=10`."""
+    return When(agent, tasks, {name.replace("__", "."): value for name, value in fields.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One run: one agent, one task, one seed."""
+
+    experiment: str
+    name: str
+    """What the experiment calls the agent."""
+    agent: Agent
+    task: str
+    seed: int
+    evaluation: Evaluation
+
+    def __str__(self) -> str:
+        """Name it in a line."""
+        return f"{self.name} on {self.task}, seed {self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """A table to be: agents x tasks x seeds, all under one evaluation."""
+
+    about: str
+    """What it is good for, and what not."""
+
+    tasks: Sequence[str]
+    agents: Mapping[str, Agent]
+    seeds: Iterable[int]
+    evaluation: Evaluation = Evaluation()
+    overrides: Sequence[When] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what would fail in the middle: all problems at once."""
+        problems = []
+        for override in self.overrides:
+            if override.agent not in self.agents:
+                problems.append(f"when({override.agent!r}, ...): there is no such agent")
+                continue
+            try:
+                _overridden(self.agents[override.agent], override)
+            except SeqrlError as error:
+                problems.append(f"when({override.agent!r}, {override.tasks!r}): {error}")
+        if problems:
+            raise SeqrlError("The experiment cannot be run. " + " ".join(problems))
+
+    def agent(self, name: str, task: str) -> Agent:
+        """Return an agent of the experiment as it is for a task."""
+        if name not in self.agents:
+            raise UnknownName(
+                f"The experiment has no agent {name!r}. It has {', '.join(self.agents)}; an agent "
+                "of your own is named module:Class."
+            )
+        agent = self.agents[name]
+        short = task.rpartition("/")[2]
+        for override in self.overrides:
+            if override.agent == name and any(
+                fnmatch.fnmatch(known, override.tasks) for known in (task, short)
+            ):
+                agent = _overridden(agent, override)
+        return agent
+
+    def runs(self, experiment: str) -> Iterator[RunSpec]:
+        """List all runs."""
+        for task in self.tasks:
+            for name in self.agents:
+                for seed in self.seeds:
+                    yield RunSpec(
+                        experiment=experiment,
+                        name=name,
+                        agent=self.agent(name, task),
+                        task=task,
+                        seed=seed,
+                        evaluation=self.evaluation,
+                    )
+
+
+def _overridden(agent: Agent, override: When) -> Agent:
+    for path, value in override.fields.items():
+        agent = changed(agent, path, value)
+    return agent
+
+
+def shipped() -> list[str]:
+    """List the experiments that come with the package."""
+    found = importlib.util.find_spec(SHIPPED)
+    places = (found.submodule_search_locations if found else None) or []
+    return sorted(
+        file.stem for place in places for file in Path(place).glob("*.py") if file.stem[0] != "_"
+    )
+
+
+def experiment_named(name: str) -> Experiment:
+    """Return an experiment: a shipped one, or a file `mine.py`."""
+    if name in shipped():
+        module = import_module(f"{SHIPPED}.{name}")
+    elif name.endswith(".py"):
+        module = _module_of(Path(name).expanduser())
+    else:
+        raise UnknownName(
+            f"There is no experiment {name!r}. There are {', '.join(shipped())}; one of your own "
+            "is named by its file, mine.py."
+        )
+    experiment = getattr(module, "EXPERIMENT", None)
+    if not isinstance(experiment, Experiment):
+        raise SeqrlError(f"{name} has no constant EXPERIMENT that is an Experiment.")
+    return experiment
+
+
+def _module_of(file: Path) -> Any:
+    with told_plainly(file, "reading an experiment"):
+        file.read_bytes()
+    spec = importlib.util.spec_from_file_location(f"seqrl_experiment_{file.stem}", file.resolve())
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses of the file look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+def agent_named(name: str, experiment: Experiment, task: str) -> tuple[str, Agent]:
+    """Return an agent and what to call it: one of the experiment, or module:Class of one's own."""
+    if ":" not in name:
+        return name, experiment.agent(name, task)
+    kind: type[Agent] = class_at(name, Agent)  # type: ignore[type-abstract]
+    try:
+        return kind.__name__, kind()
+    except TypeError as error:
+        raise SeqrlError(f"{name} cannot be made without arguments: {error}.") from error

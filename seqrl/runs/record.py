@@ -1,0 +1,101 @@
+"""RunRecord: what a run leaves, as one small file of JSON. Needs neither torch nor a simulator."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from seqrl.data.whole import replace_file
+from seqrl.errors import DataError, told_plainly
+
+FORMAT = 1
+PROTOCOL = 1
+"""Raised whenever a change moves the numbers that equal settings give."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One agent, one task, one seed: what was asked for, on what, and what came of it."""
+
+    status: Literal["done", "failed"]
+    hash: str
+    """Over everything that the numbers depend on; equal hashes are one run."""
+    experiment: str
+    name: str
+    """What the experiment calls the agent."""
+    agent: Mapping[str, Any]
+    """Its class, and all its fields."""
+    seed: int
+    identity: Mapping[str, Any]
+    """What the hash is made of, besides agent and seed: data, fingerprint, environment,
+    evaluation, precisions, versions, protocol."""
+    task: Mapping[str, Any]
+    data: Mapping[str, Any]
+    """Name, fingerprint, episodes, steps, best and mean return, and why this data was taken."""
+    facts: Mapping[str, Any]
+    """What the agent says of itself on this data: its target, and by which rule."""
+    training: Mapping[str, Any]
+    """Updates, parameters, precision, seconds, updates per second."""
+    checkpoint_rule: str
+    evaluations: Sequence[Mapping[str, Any]]
+    """Each: after how many updates, every episode's number, seed, return, length; mean return,
+    mean score, seconds."""
+    checkpoint: Mapping[str, Any] | None
+    """File name, beside the record, and SHA-256 of the last checkpoint."""
+    versions: Mapping[str, str]
+    machine: Mapping[str, Any]
+    written: str
+    """When, in UTC."""
+    error: str | None = None
+    """Of a failed run, the traceback."""
+
+    @property
+    def score(self) -> float | None:
+        """Mean score of the last checkpoint; nothing where the task has no reference returns."""
+        return self.evaluations[-1]["score"] if self.evaluations else None
+
+    @property
+    def mean_return(self) -> float | None:
+        """Mean return of the last checkpoint."""
+        return self.evaluations[-1]["return"] if self.evaluations else None
+
+    def caption(self) -> str:
+        """Say all that a number of this record must not be told without."""
+        name, task, versions = self.name, self.task, self.versions
+        last = self.evaluations[-1]
+        facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in self.facts.items())
+        return (
+            f"{name} ({self.agent['is'].rpartition(':')[2]}), trained on {self.data['name']} "
+            f"(fingerprint {self.data['fingerprint'][:8]}), played in {task['environment']}; seed "
+            f"{self.seed}; {self.training['updates']:,} updates in {self.training['precision']}; "
+            f"{self.checkpoint_rule} checkpoint, {len(last['episodes'])} episodes, played in "
+            f"{self.identity['evaluation']['precision']}"
+            + (f"; {facts}" if facts else "")
+            + f"; seqrl {versions['seqrl']} (protocol {self.identity['protocol']}), torch "
+            f"{versions['torch']}, gymnasium {versions['gymnasium']}, mujoco {versions['mujoco']}."
+        )
+
+
+def write_record(file: Path, record: RunRecord) -> None:
+    """Put a record in its place, whole."""
+    content = json.dumps({"format": FORMAT, **asdict(record)}, indent=1, allow_nan=False)
+    with told_plainly(file, "writing a record"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, content + "\n")
+
+
+def read_record(file: Path) -> RunRecord:
+    """Read a record."""
+    with told_plainly(file, "reading a record"):
+        text = file.read_bytes()
+    try:
+        plain = json.loads(text)
+        if plain.pop("format") != FORMAT:
+            raise DataError(f"{file} is a record of another format than {FORMAT}.")
+        known = {field.name for field in fields(RunRecord)}
+        return RunRecord(**{name: value for name, value in plain.items() if name in known})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{file} is not a record of seqrl: {error}.") from error

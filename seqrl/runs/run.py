@@ -1,0 +1,384 @@
+"""One run, from data to record: the one place that joins everything.
+
+Killed at any moment and started again, it goes on where it was: training from its last state,
+evaluation with the episodes that had not ended. A run whose record is there is not run again.
+"""
+
+import hashlib
+import json
+import logging
+import platform
+import shutil
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seqrl.agents.agent import Agent
+from seqrl.data.cache import Prepared
+from seqrl.data.names import Choice, Family, choose
+from seqrl.data.source import can_reach, obtain, play_task, view
+from seqrl.episodes import Array, Episodes
+from seqrl.errors import SeqrlError, told_plainly
+from seqrl.evaluation import PRECISION, Played, play
+from seqrl.plain import to_plain
+from seqrl.policy import about_policy
+from seqrl.progress import Progress, silent
+from seqrl.runs.experiment import RunSpec
+from seqrl.runs.record import PROTOCOL, RunRecord, read_record, write_record
+from seqrl.seeds import seed_for
+from seqrl.tasks.task import Task
+from seqrl.tokens.tokenizer import facts_of, fit
+
+if TYPE_CHECKING:
+    from seqrl.training.trainer import Told, Trainer
+
+_log = logging.getLogger(__name__)
+
+PACKAGES = ("seqrl", "torch", "gymnasium", "mujoco", "numpy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The data of a run, and the task that goes with it."""
+
+    known: Prepared
+    choice: Choice
+    task: Task
+
+    @classmethod
+    def of(
+        cls,
+        text: str,
+        *,
+        family: Family | None = None,
+        data_dir: Path | None = None,
+        progress: Progress = silent,
+    ) -> "Source":
+        """Find out what a name means, and prepare it if need be."""
+        choice = choose(text, family=family, data_dir=data_dir, reachable=can_reach)
+        known = obtain(choice.name, data_dir=data_dir, progress=progress)
+        return cls(known=known, choice=choice, task=play_task(known, choice.name))
+
+    @property
+    def episodes(self) -> Episodes:
+        """Open the data as its name says."""
+        return view(self.known, self.choice.name)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run's files lie."""
+
+    record: Path
+    work: Path
+    """What is needed to go on with an unfinished run; removed in the end."""
+
+    @classmethod
+    def of(cls, results: Path, spec: RunSpec, task: str, hash_: str) -> "Place":
+        """Return the places within a results folder."""
+        folders = [part.replace("/", "-").replace(":", "-") for part in (task, spec.name)]
+        folder = results.joinpath("runs", Path(spec.experiment).stem, *folders)
+        record = folder / f"seed-{spec.seed}-{hash_[:8]}.json"
+        return cls(record, results / ".work" / hash_[:16])
+
+    @property
+    def checkpoint(self) -> Path:
+        """The last checkpoint."""
+        return self.record.with_suffix(".safetensors")
+
+    @property
+    def metrics(self) -> Path:
+        """How the training went."""
+        return self.record.with_suffix(".metrics.jsonl")
+
+
+def identity_of(spec: RunSpec, fingerprint: str, task: Task, precision: str) -> dict[str, Any]:
+    """Return everything that a run's numbers depend on, besides agent and seed."""
+    return {
+        "data": task.name,
+        "fingerprint": fingerprint,
+        "environment": task.environment,
+        "evaluation": {**asdict(spec.evaluation), "precision": PRECISION},
+        "training_precision": precision,
+        "versions": {name: version(name) for name in ("torch", "gymnasium", "mujoco")},
+        "protocol": PROTOCOL,
+    }
+
+
+def hash_of(spec: RunSpec, identity: Mapping[str, Any]) -> str:
+    """Return the hash that says whether a run has been run already."""
+    whole = {"agent": to_plain(spec.agent), "seed": spec.seed, **identity}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def run_one(
+    spec: RunSpec,
+    source: Source,
+    *,
+    results: Path,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Progress = silent,
+    told: "Told | None" = None,
+) -> tuple[RunRecord, Place]:
+    """Do a run, or what is left of it; its record, and where that lies."""
+    import torch
+    from filelock import FileLock
+
+    from seqrl.training.trainer import precision_on
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = device_named(device)
+    episodes = source.episodes
+    precision = precision_on(spec.agent.training.precision, torch.device(chosen))
+    identity = identity_of(spec, episodes.fingerprint, source.task, precision)
+    hash_ = hash_of(spec, identity)
+    place = Place.of(results, spec, source.task.name, hash_)
+    with told_plainly(results, "making the folder for results"):
+        place.work.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place.work.with_suffix(".lock"))
+    if not lock.acquire(blocking=False):
+        _log.warning("Another process is at work on %s: waiting for it.", spec)
+    with lock:
+        if (done := finished(place)) is not None:
+            _log.warning("%s is done already: %s", spec, place.record)
+        else:
+            run = _Run(spec, source, episodes, identity, hash_, place, chosen, progress, told)
+            done = run.record()
+        with told_plainly(place.work, "clearing up"):
+            shutil.rmtree(place.work, ignore_errors=True)
+            Path(lock.lock_file).unlink(missing_ok=True)
+    return done, place
+
+
+def finished(place: Place) -> RunRecord | None:
+    """Return the record of a run that is done already."""
+    if not (place.record.exists() and place.checkpoint.exists()):
+        return None
+    record = read_record(place.record)
+    return record if record.status == "done" else None
+
+
+def device_named(name: str) -> str:
+    """Return what `auto` means here, or refuse a device that is not."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise SeqrlError(f"--device is auto, cpu, cuda or cuda:1, not {name!r}.")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise SeqrlError(
+            "--device cuda: PyTorch sees no GPU here. `seqrl doctor` says more; --device cpu works "
+            "everywhere."
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run under way: what its pieces need to know of each other."""
+
+    spec: RunSpec
+    source: Source
+    episodes: Episodes
+    identity: Mapping[str, Any]
+    hash: str
+    place: Place
+    device: str
+    progress: Progress
+    told: "Told | None"
+
+    def record(self) -> RunRecord:
+        """Do it; a failure leaves a record too, and goes on to whoever asked."""
+        try:
+            record = self._done()
+        except Exception:
+            failed = self._describe("failed", {}, [], None, traceback.format_exc())
+            write_record(self.place.record, failed)
+            raise
+        write_record(self.place.record, record)
+        return record
+
+    def _done(self) -> RunRecord:
+        trainer = self._trainer()
+        evaluations = []
+        for update in self.spec.evaluation.milestones(self.spec.agent.training.updates):
+            trainer.until(update)
+            evaluations.append(self._evaluate(trainer, update))
+        digest = trainer.write_policy(self.place.checkpoint)
+        self.place.metrics.write_bytes(trainer.metrics.read_bytes())
+        training = {
+            "updates": trainer.update,
+            "parameters": sum(weight.numel() for weight in trainer.model.parameters()),
+            "precision": trainer.precision,
+            "seconds": round(trainer.seconds, 3),
+            "updates_per_second": round(trainer.update / max(trainer.seconds, 1e-9), 4),
+        }
+        checkpoint = {"file": self.place.checkpoint.name, "sha256": digest}
+        return self._describe("done", training, evaluations, checkpoint, None)
+
+    def _trainer(self) -> "Trainer":
+        """Fit the tokens, make the network, lay out the windows."""
+        import torch
+
+        from seqrl.tokens.windows import Windows
+        from seqrl.training.trainer import Trainer
+
+        agent, seed = self.spec.agent, self._seed("training")
+        tokenizer = fit(agent.layout(), self.episodes)
+        agent.facts(tokenizer.data)  # what it refuses, it should refuse before the training
+        generator = torch.Generator().manual_seed(seed_for(seed, "weights"))
+        model = agent.model(tokenizer, generator).to(self.device)
+        learnt, held_out = parted(agent, self.episodes)
+
+        def windows(chosen: Array) -> Windows:
+            return Windows(tokenizer, self.episodes, self.device, chosen)
+
+        return Trainer(
+            model,
+            windows(learnt),
+            agent.training,
+            seed=seed,
+            folder=self.place.work,
+            about={
+                "hash": self.hash,
+                "versions": versions(),
+                **about_policy(agent, self.source.task, tokenizer),
+            },
+            held_out=windows(held_out) if len(held_out) else None,
+            progress=self.progress,
+            told=self.told,
+        )
+
+    def _evaluate(self, trainer: "Trainer", update: int) -> dict[str, Any]:
+        """Play what has not been played yet of one evaluation."""
+        spec, task, count = self.spec, self.source.task, self.spec.evaluation.episodes
+        journal = self.place.work / f"episodes-{update}.jsonl"
+        played = _read_journal(journal)
+        began = time.monotonic()
+        with journal.open("a") as out:
+
+            def told(episode: Played) -> None:
+                out.write(json.dumps(episode.plain()) + "\n")
+                out.flush()
+
+            for episode in play(
+                spec.agent,
+                trainer.model,
+                task,
+                seed=spec.seed,
+                numbers=[number for number in range(count) if number not in played],
+                told=told,
+                progress=self.progress,
+                doing=f"playing {count} episodes after {update:,} updates",
+            ):
+                played[episode.number] = episode.plain()
+        returns = [played[number]["return"] for number in range(count)]
+        mean = float(np.mean(returns))
+        return {
+            "update": update,
+            "return": mean,
+            "score": task.score(mean) if task.reference else None,
+            "seconds": round(time.monotonic() - began, 3),
+            "episodes": [played[number] for number in range(count)],
+        }
+
+    def _seed(self, purpose: str) -> int:
+        return seed_for(self.spec.seed, self.source.task.name, purpose)
+
+    def _describe(
+        self,
+        status: Any,
+        training: Mapping[str, Any],
+        evaluations: list[dict[str, Any]],
+        checkpoint: Mapping[str, Any] | None,
+        error: str | None,
+    ) -> RunRecord:
+        spec, episodes = self.spec, self.episodes
+        returns = episodes.returns
+        mean = float(returns.mean())
+        task = self.source.task
+        facts: Mapping[str, Any] = {}
+        if status == "done":
+            facts = spec.agent.facts(facts_of(episodes))
+        return RunRecord(
+            status=status,
+            hash=self.hash,
+            experiment=Path(spec.experiment).stem,
+            name=spec.name,
+            agent=to_plain(spec.agent),
+            seed=spec.seed,
+            identity=self.identity,
+            task=asdict(task),
+            data={
+                "name": episodes.name,
+                "fingerprint": episodes.fingerprint,
+                "chosen_because": self.source.choice.reason,
+                "episodes": len(episodes),
+                "steps": episodes.steps,
+                "best_return": float(returns.max()),
+                "mean_return": mean,
+                "mean_score": task.score(mean) if task.reference else None,
+            },
+            facts=facts,
+            training=training,
+            checkpoint_rule="last",
+            evaluations=evaluations,
+            checkpoint=checkpoint,
+            versions=versions(),
+            machine=machine(self.device),
+            written=datetime.now(UTC).isoformat(timespec="seconds"),
+            error=error,
+        )
+
+
+def parted(agent: Agent, episodes: Episodes) -> tuple[Array, Array]:
+    """Part the episodes that an agent learns from: those to train on, and those held out."""
+    chosen = agent.learns_from(episodes)
+    numbers = np.arange(len(episodes)) if chosen is None else np.sort(chosen)
+    if not agent.training.held_out:
+        return numbers, numbers[:0]
+    every = max(2, round(1 / agent.training.held_out))
+    held = np.arange(len(numbers)) % every == every - 1
+    return numbers[~held], numbers[held]
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a number depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Say what a run ran on."""
+    import torch
+
+    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+    return {
+        "device": device,
+        "gpu": gpu,
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "platform": platform.platform(terse=True),
+    }
+
+
+def _read_journal(journal: Path) -> dict[int, dict[str, Any]]:
+    """Read which episodes have ended; a last line that was cut off by a kill counts for nothing."""
+    played = {}
+    if journal.exists():
+        for line in journal.read_text().splitlines():
+            try:
+                episode = json.loads(line)
+            except ValueError:
+                continue
+            played[episode["number"]] = episode
+    return played

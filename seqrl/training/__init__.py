@@ -1,0 +1,1 @@
+"""Training: its settings, its loop, its checkpoints. Knows no agent."""
