@@ -6,6 +6,7 @@ Letters: B windows, T steps, w signal width, D width.
 import torch
 from torch import Tensor, nn
 
+from seqrl.errors import SeqrlError
 from seqrl.nets.attention import unset_linear
 from seqrl.nets.model import Model
 from seqrl.nets.network import Network
@@ -22,6 +23,8 @@ class Perceptron(Model):
     ) -> None:
         """Make `layers` hidden layers; weights come from `generator` alone, as PyTorch draws."""
         super().__init__(tokenizer)
+        if tokenizer.layout.prefix or tokenizer.edges:
+            raise SeqrlError("A perceptron reads vectors of one step: no goals in front, no bins.")
         network = Network(layers=layers, heads=1, width=width, init="dt")
         parts = tokenizer.layout.parts
         self.read_parts = [part.name for part in parts if not part.loss]

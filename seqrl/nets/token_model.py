@@ -3,7 +3,8 @@
 It never asks which agent it serves. The reading rule: the output at token j speaks about token
 j + 1, so each part is read from the tokens in front of its own.
 
-Letters: B windows, T steps, S tokens a step, D width, w signal width, c classes of a bin token.
+Letters: B windows, T steps, S tokens a step, P tokens of the prefix, D width, w signal width,
+c classes of a bin token.
 """
 
 from collections.abc import Mapping
@@ -121,14 +122,13 @@ class TokenModel(Model):
         self.network = network
         layout, slots = tokenizer.layout, tokenizer.slots
         self.tokens_a_step = len(slots)
+        self.prefix_tokens = len(tokenizer.prefix_slots)
         self.inputs = nn.ModuleDict()
         self.outputs = nn.ModuleDict()
         self.places: dict[str, slice] = {}
-        """Part -> its tokens within the block."""
-        for part in layout.parts:
-            name, width = part.name, tokenizer.widths[part.name]
-            mine = [i for i, slot in enumerate(slots) if slot.part is part]
-            self.places[name] = slice(mine[0], mine[-1] + 1)
+        """Part of the block -> its tokens within it."""
+        for name, part in layout.named.items():
+            width = tokenizer.widths[name]
             if isinstance(part.encoding, Vector):
                 self.inputs[name] = VectorIn(width, network, generator)
             else:
@@ -138,6 +138,9 @@ class TokenModel(Model):
             elif part.loss:
                 classes = tokenizer.classes(name)
                 self.outputs[name] = BinsOut(width, classes, network, generator)
+        for part in layout.parts:
+            mine = [i for i, slot in enumerate(slots) if slot.part is part]
+            self.places[part.name] = slice(mine[0], mine[-1] + 1)
         self.end = None
         if layout.after_end == "end token":
             self.end = nn.Parameter(torch.empty(network.width))
@@ -154,11 +157,13 @@ class TokenModel(Model):
         )
         self.transformer = Transformer(network, generator)
         hidden = torch.tensor([not slot.part.attended for slot in slots]).repeat(layout.steps)
+        hidden = F.pad(hidden, (self.prefix_tokens, 0))  # goals are seen by all
         self.register_buffer("visible", causal(len(hidden), hidden), persistent=False)
         self.visible: Tensor
         # The tokens that something is read from, and for each part which of them are its own,
         # counted from 1: 0 is the nothing in front of the first token.
-        block = torch.arange(layout.steps)[:, None] * self.tokens_a_step  # [T, 1]
+        steps = torch.arange(layout.steps)[:, None]
+        block = self.prefix_tokens + steps * self.tokens_a_step  # [T, 1]
         in_front = {
             name: (block + torch.arange(place.start, place.stop) - 1).flatten()
             for name, place in self.places.items()
@@ -175,27 +180,34 @@ class TokenModel(Model):
             self.own.register_buffer(name, own, persistent=False)
 
     def embed(self, values: Mapping[str, Tensor], steps: Tensor) -> Tensor:
-        """Turn windows into tokens [B, T S, D]; `steps` [B, T] counts each episode's steps."""
-        tokens = [
-            block(values[name], self.end) if isinstance(block, BinsIn) else block(values[name])
-            for name, block in self.inputs.items()
+        """Turn windows into tokens [B, P + T S, D]; `steps` [B, T] counts each episode's steps."""
+        layout = self.tokenizer.layout
+        goals = [
+            self._tokens(name, values[name][:, None], None).flatten(1, 2) for name in layout.goals
         ]
+        tokens = [self._tokens(name, values[name], self.end) for name in self.places]
         x = torch.cat(tokens, dim=2)  # [B, T, S, D]
-        if self.tokenizer.layout.positions == "episode step":
+        if layout.positions == "episode step":
             # What fills a window may be counted beyond the horizon; nobody sees it.
             last = len(self.positions) - 1
             x = x + F.embedding(steps.clamp(max=last), self.positions)[:, :, None]
         else:
             x = x + self.positions[: x.shape[1] * x.shape[2]].view(x.shape[1:])
-        x = self.norm(x.flatten(1, 2))
+        x = self.norm(torch.cat([*goals, x.flatten(1, 2)], dim=1))
         return dropped(x, self.network.dropout) if self.training else x
+
+    def _tokens(self, name: str, values: Tensor, end: Tensor | None) -> Tensor:
+        """Turn values of a part [B, T, w] into its tokens [B, T, slots, D]."""
+        into = self.inputs[name]
+        tokens: Tensor = into(values, end) if isinstance(into, BinsIn) else into(values)
+        return tokens
 
     def forward(self, values: Mapping[str, Tensor], steps: Tensor) -> dict[str, Tensor]:
         """Return what each predicted part is read from: the outputs one token ahead of its own
         [B, T, slots, D].
 
-        In front of the window's first token there is nothing: zeros stand for it. The last block
-        works only for the tokens that something is read from.
+        In front of the window's first token there is a goal, or nothing: zeros stand for that. The
+        last block works only for the tokens that something is read from.
         """
         x = self.embed(values, steps)[:, : self.size]
         only = None if len(self.read_from) == self.size else self.read_from
@@ -215,7 +227,8 @@ class TokenModel(Model):
         """Predict a vector part of the last step of each window [B, w]."""
         part = next(part for part in self.tokenizer.layout.parts if part.name == name)
         assert isinstance(part.encoding, Vector) and part.loss, f"{name} is no predicted vector"
-        tokens = (batch.steps.shape[1] - 1) * self.tokens_a_step + self.places[name].start
+        steps_before = batch.steps.shape[1] - 1
+        tokens = self.prefix_tokens + steps_before * self.tokens_a_step + self.places[name].start
         assert tokens, f"nothing stands in front of {name}"
         x = self.embed(batch.values, batch.steps)[:, :tokens]
         only = torch.tensor([tokens - 1], device=x.device)
@@ -228,13 +241,14 @@ class TokenModel(Model):
         layout = self.tokenizer.layout
         before = self(batch.values, batch.steps)
         total, errors_of = torch.zeros((), device=batch.steps.device), {}
-        everywhere = batch.steps.numel() * self.tokens_a_step - len(batch.steps)
+        windows, steps = batch.steps.shape
+        everywhere = windows * (self.prefix_tokens + steps * self.tokens_a_step - 1)
         for part in layout.parts:
             if not part.loss:
                 continue
             errors = self.head(part.name).errors(before[part.name], batch.values[part.name])
             counts = batch.has_loss[..., None].expand_as(errors)
-            if self.places[part.name].start == 0:
+            if self.places[part.name].start == 0 and not self.prefix_tokens:
                 counts = counts.clone()
                 counts[:, 0, 0] = False  # nothing stands in front of the first token
             errors = errors.masked_fill(~counts, 0.0)

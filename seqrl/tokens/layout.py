@@ -1,8 +1,9 @@
 """Layouts: how an agent declares one environment step as tokens. Pure data; refused when wrong.
 
-One step is one block of tokens, the sequence is the block repeated. The reading rule: the output at
-token j speaks about token j + 1; so each part is read from the token in front of it. From the
-declaration follow, elsewhere, embeddings, mask, heads, loss, windows and decoding.
+One step is one block of tokens, the sequence is the block repeated, behind goals if there are any.
+The reading rule: the output at token j speaks about token j + 1; so each part is read from the
+token in front of it. From the declaration follow, elsewhere, embeddings, mask, heads, loss, windows
+and decoding.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from seqrl.errors import SeqrlError
-from seqrl.tokens.signals import Reward, Signal, Value, signal_named
+from seqrl.tokens.signals import ReturnToGo, Reward, Signal, Value, signal_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ Encoding = Vector | Bins
 
 @dataclass(frozen=True)
 class Part:
-    """One signal inside the block."""
+    """One signal inside the block, or a goal in front of all blocks."""
 
     signal: Signal
     encoding: Encoding
@@ -93,6 +94,11 @@ class Part:
         """The signal's name."""
         return self.signal.name
 
+    @property
+    def goal_name(self) -> str:
+        """What the part goes by as a goal: the same signal may be in the block too."""
+        return f"goal_{self.signal.name}"
+
 
 Positions = Literal["episode step", "token"]
 AfterEnd = Literal["filling", "end token"]
@@ -119,6 +125,13 @@ class TokenLayout:
     """What the loss is averaged over: real steps (DT's authors), or every position of the window,
     those of no consequence counting as zeros (TT's authors)."""
 
+    prefix: tuple[Part, ...] = ()
+    """Goals: one value of a signal for the whole window, in front of its first step. In the data it
+    is the signal at the last step of the window's episode: what the episode came to (TT's authors).
+    While playing, the agent gives it as `goal_` and the signal's name, one a row. A goal has an
+    embedding of its own and no position, is seen by all tokens of the window, and is never
+    predicted; the first token of the block is then read from the last goal's."""
+
     def __init__(
         self,
         *parts: Part,
@@ -126,19 +139,31 @@ class TokenLayout:
         positions: Positions = "episode step",
         after_end: AfterEnd = "filling",
         loss_over: LossOver = "real steps",
+        prefix: tuple[Part, ...] = (),
     ) -> None:
-        """Take the parts of a block in their order."""
+        """Take the parts of a block in their order, and the goals in theirs."""
         object.__setattr__(self, "parts", parts)
         object.__setattr__(self, "steps", steps)
         object.__setattr__(self, "positions", positions)
         object.__setattr__(self, "after_end", after_end)
         object.__setattr__(self, "loss_over", loss_over)
+        object.__setattr__(self, "prefix", tuple(prefix))
         for problem in self._problems():
             raise SeqrlError(problem)
 
+    @property
+    def goals(self) -> dict[str, Part]:
+        """The parts of the prefix, each by the name that its values go by."""
+        return {part.goal_name: part for part in self.prefix}
+
+    @property
+    def named(self) -> dict[str, Part]:
+        """All parts, each by the name that its values go by: goals, then the block."""
+        return {**self.goals, **{part.name: part for part in self.parts}}
+
     def _problems(self) -> Iterator[str]:
         """Say everything that is wrong with the declaration, each with the way out."""
-        names = [part.name for part in self.parts]
+        names = [*(part.goal_name for part in self.prefix), *(part.name for part in self.parts)]
         if not self.parts:
             yield "A layout needs at least one part."
         if len(set(names)) < len(names):
@@ -149,7 +174,7 @@ class TokenLayout:
         if not any(part.loss for part in self.parts):
             yield "No part has a loss, so nothing would be learnt: give one a loss, e.g. loss=1.0."
         first = self.parts[0]
-        if first.loss and len(self.parts) == 1 and self.steps == 1:
+        if first.loss and len(self.parts) == 1 and self.steps == 1 and not self.prefix:
             yield f"{first.name!r} is alone in a window of one step: no token tells of it."
         if self.after_end == "end token" and any(
             isinstance(part.encoding, Vector) for part in self.parts
@@ -161,12 +186,27 @@ class TokenLayout:
         for part in self.parts:
             if isinstance(part.encoding, Vector) and part.encoding.squash and part.name != "action":
                 yield f"{part.name!r} has no bounds to be squashed to: only an action has."
+        yield from self._wrong_goals()
         yield from self._unequal_penalties()
+
+    def _wrong_goals(self) -> Iterator[str]:
+        for name, part in self.goals.items():
+            if part.loss:
+                yield f"{name!r} is given, never predicted: leave out its loss."
+            if not part.attended:
+                yield f"{name!r} is there to be seen by all: leave out attended=False."
+            if isinstance(part.encoding, Vector) and part.encoding.squash:
+                yield f"{name!r} is given, and only predictions are squashed: leave out squash."
+            if isinstance(part.signal, ReturnToGo | Value):
+                yield (
+                    f"A goal is a signal at its episode's end, where {part.name!r} has nothing "
+                    "left to add up. Use 'episode_return', the return of the whole episode."
+                )
 
     def _unequal_penalties(self) -> Iterator[str]:
         said = {
-            part.name: part.signal.at_termination
-            for part in self.parts
+            name: part.signal.at_termination
+            for name, part in self.named.items()
             if isinstance(part.signal, Reward | Value)
         }
         if len(set(said.values())) > 1:

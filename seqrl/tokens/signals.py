@@ -90,6 +90,17 @@ class ReturnToGo(Signal):
 
 
 @dataclass(frozen=True)
+class EpisodeReturn(Signal):
+    """The whole return of the episode, the same at every step of it."""
+
+    name: ClassVar[str] = "episode_return"
+
+    def offline(self, episodes: Episodes) -> Float32:
+        """Repeat each episode's return [N, 1]."""
+        return np.repeat(episodes.returns.astype(np.float32), episodes.lengths)[:, None]
+
+
+@dataclass(frozen=True)
 class Value(Signal):
     """Discounted sum of the rewards after this step: V_t = sum over k >= 1 of d^(k-1) r_(t+k).
 
@@ -121,7 +132,8 @@ class Value(Signal):
 
 
 BY_NAME: dict[str, Signal] = {
-    signal.name: signal for signal in (Observation(), Action(), Reward(), ReturnToGo(), Value())
+    signal.name: signal
+    for signal in (Observation(), Action(), Reward(), ReturnToGo(), EpisodeReturn(), Value())
 }
 """What a plain name in a layout means."""
 

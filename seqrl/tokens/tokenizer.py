@@ -23,8 +23,10 @@ Edges = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Slot:
-    """One token of the block: a whole vector, or one dimension of a binned signal."""
+    """One token of the block or the prefix: a whole vector, or a dimension of a binned signal."""
 
+    name: str
+    """What the part's values go by."""
     part: Part
     dimension: int | None
     """Nothing for a vector."""
@@ -32,7 +34,7 @@ class Slot:
     @property
     def label(self) -> str:
         """What to call it to a person."""
-        return self.part.name if self.dimension is None else f"{self.part.name}[{self.dimension}]"
+        return self.name if self.dimension is None else f"{self.name}[{self.dimension}]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class DataFacts:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Tokenizer:
-    """A layout with the numbers that data gave it."""
+    """A layout with the numbers that data gave it. A goal counts as a signal: `goal_...`."""
 
     layout: TokenLayout
     data: DataFacts
@@ -105,12 +107,18 @@ class Tokenizer:
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         """The tokens of one block, in order."""
-        return tuple(slot for part in self.layout.parts for slot in self._slots_of(part))
+        return tuple(slot for part in self.layout.parts for slot in self._slots_of(part.name, part))
 
-    def _slots_of(self, part: Part) -> list[Slot]:
+    @cached_property
+    def prefix_slots(self) -> tuple[Slot, ...]:
+        """The tokens in front of the first block, in order."""
+        goals = self.layout.goals.items()
+        return tuple(slot for name, part in goals for slot in self._slots_of(name, part))
+
+    def _slots_of(self, name: str, part: Part) -> list[Slot]:
         if isinstance(part.encoding, Vector):
-            return [Slot(part, None)]
-        return [Slot(part, dimension) for dimension in range(self.widths[part.name])]
+            return [Slot(name, part, None)]
+        return [Slot(name, part, dimension) for dimension in range(self.widths[name])]
 
     # ---- vectors -----------------------------------------------------------------------------
 
@@ -147,7 +155,7 @@ class Tokenizer:
         return centres[np.arange(len(centres)), bins]
 
     def classes(self, name: str) -> int:
-        """Count what a token of a binned signal can be: its bins, and the end if there is one."""
+        """Count what a binned token of the block can be: its bins, and the end if there is one."""
         bins = int(self.edges[name].shape[1]) - 1
         return bins + int(self.layout.after_end == "end token")
 
@@ -162,10 +170,13 @@ class Tokenizer:
 
 
 def fit(layout: TokenLayout, episodes: Episodes) -> Tokenizer:
-    """Fit a layout to all real steps of the data."""
+    """Fit a layout to all real steps of the data.
+
+    Goals too, as TT's authors do: what is wanted while playing may be anything that was ever seen,
+    and the ends of a few long episodes are too few to fit to.
+    """
     widths, shifts, scales, edges = {}, {}, {}, {}
-    for part in layout.parts:
-        name = part.name
+    for name, part in layout.named.items():
         values = checked(part.signal, part.signal.offline(episodes), episodes)
         widths[name] = values.shape[1]
         if isinstance(part.encoding, Bins):

@@ -30,8 +30,8 @@ class TokenBatch:
     """Values of all signals of B windows, T steps each."""
 
     values: Mapping[str, Tensor]
-    """Signal -> [B, T, w]: the network's scale for vectors, bin numbers (int64) for bins. Filling
-    is 0, or the end token's number where the layout has one."""
+    """Signal -> [B, T, w], goal -> [B, w]: the network's scale for vectors, bin numbers (int64) for
+    bins. Filling is 0, or the end token's number where the layout has one; a goal has none."""
 
     steps: Tensor
     """Which step of its episode each is [B, T], counted on after the end."""
@@ -65,6 +65,10 @@ class Windows:
             if isinstance(part.encoding, Bins):
                 values = tokenizer.encode(part.name, values)
             self._columns[part.name] = _tensor(values, device)
+        self._goals: dict[str, Tensor] = {}  # one row an episode [E, w]
+        for name, part in self._layout.goals.items():
+            at_end = part.signal.offline(episodes)[episodes.starts[1:] - 1]
+            self._goals[name] = _ready(tokenizer, name, at_end, device)
         self._shifts = {n: _tensor(v, device) for n, v in tokenizer.shifts.items()}
         self._scales = {n: _tensor(v, device) for n, v in tokenizer.scales.items()}
         self._starts = torch.as_tensor(episodes.starts, device=device)  # [E + 1]
@@ -98,7 +102,8 @@ class Windows:
         is_real = rows < self._starts[episode + 1][:, None]
         steps = rows - self._starts[episode][:, None]
         rows = torch.where(is_real, rows, first[:, None])
-        values = {name: self._gather(name, rows, is_real) for name in self._columns}
+        values = {name: goal[episode] for name, goal in self._goals.items()}
+        values |= {name: self._gather(name, rows, is_real) for name in self._columns}
         ends_count = self._layout.after_end == "end token"
         has_loss = torch.ones_like(is_real) if ends_count else is_real
         return TokenBatch(values, steps, is_real, has_loss)
@@ -127,13 +132,15 @@ def live(
     """Make the last windows of a history, `ROWS` at a time; the last rows may be dummies.
 
     `given` are the signals that only the agent knows while it plays, for all steps up to the
-    present [B, t + 1], e.g. the return still wanted. What is not known yet stands as zero.
+    present [B, t + 1], e.g. the return still wanted, and the goals, one a row [B, w]. What is not
+    known yet stands as zero.
     """
+    goals = tokenizer.layout.goals
     known: dict[str, Array] = {
         "observation": history.observations,
         "action": history.actions,
         "reward": history.rewards[..., None],
-        **{name: value[..., None] for name, value in given.items()},
+        **{name: value if name in goals else value[..., None] for name, value in given.items()},
     }
     first = max(0, history.step + 1 - tokenizer.layout.steps)
     size = history.step + 1 - first
@@ -145,18 +152,31 @@ def live(
                 f"While playing, {name!r} is not known by itself: the agent must give it, as "
                 f"model.read(history, ..., {name}=...)."
             )
-        window = np.zeros((rows, size, width), np.float32)
-        part = known[name][:, first:]
-        window[: len(history), : part.shape[1]] = part
-        if name in tokenizer.edges:
-            values[name] = torch.from_numpy(tokenizer.encode(name, window)).to(device).long()
+        if name in goals:
+            if np.shape(known[name]) != (len(history), width):
+                raise SeqrlError(
+                    f"{name!r} was given in the shape {list(np.shape(known[name]))}; expected is "
+                    f"{[len(history), width]}: one goal a row, the same at all steps."
+                )
+            window = np.zeros((rows, width), np.float32)
+            window[: len(history)] = known[name]
         else:
-            values[name] = torch.from_numpy(tokenizer.scaled(name, window)).to(device)
+            window = np.zeros((rows, size, width), np.float32)
+            part = known[name][:, first:]
+            window[: len(history), : part.shape[1]] = part
+        values[name] = _ready(tokenizer, name, window, device)
     steps = torch.arange(first, history.step + 1, device=device).expand(ROWS, -1)
     known_now = torch.ones_like(steps, dtype=torch.bool)
     for row in range(0, rows, ROWS):
         chunk = {name: value[row : row + ROWS] for name, value in values.items()}
         yield TokenBatch(chunk, steps, known_now, known_now)
+
+
+def _ready(tokenizer: Tokenizer, name: str, values: Array, device: torch.device | str) -> Tensor:
+    """Return values as the network takes them: bin numbers, or vectors on its scale."""
+    if name in tokenizer.edges:
+        return torch.from_numpy(tokenizer.encode(name, values)).to(device).long()
+    return torch.from_numpy(tokenizer.scaled(name, values)).to(device)
 
 
 def _tensor(values: Array, device: torch.device | str) -> Tensor:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,10 +17,10 @@ from seqrl.nets.token_model import TokenModel, VectorOut
 from seqrl.nets.transformer import Cache, causal
 from seqrl.tokens.layout import Bins, Part, TokenLayout, Vector
 from seqrl.tokens.signals import ReturnToGo
-from seqrl.tokens.tokenizer import fit
+from seqrl.tokens.tokenizer import Slot, fit
 from seqrl.tokens.windows import TokenBatch, Windows, live
 from tests.tokens.test_signals import made
-from tests.tokens.test_tokenizer import BINS, VECTORS
+from tests.tokens.test_tokenizer import BINS, BINS_TO_GOALS, VECTORS, VECTORS_TO_GOALS
 
 MIXED = TokenLayout(
     Part("observation", Vector(standardise=True), loss=0.5),
@@ -31,7 +32,12 @@ MIXED = TokenLayout(
 """Vectors and bins in one block, a predicted first token, a hidden part that nobody predicts."""
 
 LAYOUTS = pytest.mark.parametrize(
-    "layout", [VECTORS, BINS, MIXED], ids=["vectors", "bins", "mixed"]
+    "layout",
+    [VECTORS, BINS, MIXED, VECTORS_TO_GOALS, BINS_TO_GOALS],
+    ids=["vectors", "bins", "mixed", "vectors to goals", "bins to goals"],
+)
+TO_GOALS = pytest.mark.parametrize(
+    "layout", [VECTORS_TO_GOALS, BINS_TO_GOALS], ids=["vectors", "bins"]
 )
 
 
@@ -53,20 +59,28 @@ def windows_of(layout: TokenLayout) -> TokenBatch:
 
 
 def full(model: TokenModel, values: Mapping[str, Tensor], steps: Tensor) -> Tensor:
-    """Return the output at every token, nothing left out [B, T, S, D]."""
+    """Return the output at every token, nothing left out [B, P + T S, D]."""
     out: Tensor = model.transformer(model.embed(values, steps), model.visible)
-    return out.view(*steps.shape, model.tokens_a_step, -1)
+    return out
+
+
+def slots_of(model: TokenModel) -> list[tuple[Slot, int | None]]:
+    """Name every token of a window, in order, by its slot and step; a goal has no step."""
+    goals = [(slot, None) for slot in model.tokenizer.prefix_slots]
+    steps = range(model.tokenizer.layout.steps)
+    return [*goals, *((slot, step) for step in steps for slot in model.tokenizer.slots)]
 
 
 def _double(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n: v.double() if v.is_floating_point() else v for n, v in values.items()}
 
 
-def _changed(batch: TokenBatch, name: str, step: int, dimension: int) -> dict[str, Tensor]:
-    """Change one entry of one signal at one step of every window."""
+def _changed(batch: TokenBatch, slot: Slot, step: int | None) -> dict[str, Tensor]:
+    """Change what stands at one slot in every window; `step` is None for a goal."""
     values = {key: value.clone() for key, value in batch.values.items()}
-    entry = values[name][:, step, dimension]
-    values[name][:, step, dimension] = entry + 1.7 if entry.is_floating_point() else (entry + 1) % 5
+    of_step = values[slot.name] if step is None else values[slot.name][:, step]
+    entry = of_step[:, slot.dimension or 0]
+    entry.copy_(entry + 1.7 if entry.is_floating_point() else (entry + 1) % 5)
     return values
 
 
@@ -74,14 +88,22 @@ def _changed(batch: TokenBatch, name: str, step: int, dimension: int) -> dict[st
 def test_a_later_token_changes_no_earlier_output(layout: TokenLayout) -> None:
     """A model that sees the future scores well in training and fails in the environment."""
     model, batch = model_of(layout), windows_of(layout)
-    before = full(model, batch.values, batch.steps).flatten(1, 2)
-    for step in range(layout.steps):
-        for slot_number, slot in enumerate(model.tokenizer.slots):
-            values = _changed(batch, slot.part.name, step, slot.dimension or 0)
-            after = full(model, values, batch.steps).flatten(1, 2)
-            token = step * model.tokens_a_step + slot_number
-            torch.testing.assert_close(after[:, :token], before[:, :token], rtol=0, atol=0)
-            assert not torch.allclose(after[:, token], before[:, token]), "the token is not read"
+    before = full(model, batch.values, batch.steps)
+    assert before.shape[1] == len(slots_of(model))
+    for token, (slot, step) in enumerate(slots_of(model)):
+        after = full(model, _changed(batch, slot, step), batch.steps)
+        torch.testing.assert_close(after[:, :token], before[:, :token], rtol=0, atol=0)
+        assert not torch.allclose(after[:, token], before[:, token]), "the token is not read"
+
+
+@TO_GOALS
+def test_a_changed_goal_changes_every_output_after_it(layout: TokenLayout) -> None:
+    """A goal that some tokens cannot see is forgotten on the way."""
+    model, batch = model_of(layout), windows_of(layout)
+    before = full(model, batch.values, batch.steps)
+    for token, slot in enumerate(model.tokenizer.prefix_slots):
+        after = full(model, _changed(batch, slot, None), batch.steps)
+        assert (after != before)[:, token:].any(-1).all()
 
 
 @LAYOUTS
@@ -89,15 +111,13 @@ def test_hidden_parts_change_no_output_but_their_own(layout: TokenLayout) -> Non
     """A value has seen the future: whoever attends to it has seen it too."""
     model, batch = model_of(layout), windows_of(layout)
     before = full(model, batch.values, batch.steps)
-    for number, slot in enumerate(model.tokenizer.slots):
+    for token, (slot, step) in enumerate(slots_of(model)):
         if slot.part.attended:
             continue
-        values = _changed(batch, slot.part.name, 0, slot.dimension or 0)
-        after = full(model, values, batch.steps)
-        same = torch.ones(layout.steps, model.tokens_a_step, dtype=torch.bool)
-        same[0, number] = False
+        after = full(model, _changed(batch, slot, step), batch.steps)
+        same = torch.arange(before.shape[1]) != token
         torch.testing.assert_close(after[:, same], before[:, same], rtol=0, atol=0)
-        assert not torch.allclose(after[:, 0, number], before[:, 0, number])
+        assert not torch.allclose(after[:, token], before[:, token])
 
 
 @LAYOUTS
@@ -119,16 +139,14 @@ def test_token_by_token_with_a_cache_is_the_full_pass(layout: TokenLayout) -> No
 def test_each_part_is_read_from_the_token_in_front_of_it(layout: TokenLayout) -> None:
     """One token off and a model learns to copy its input; the loss looks wonderful."""
     model, batch = model_of(layout), windows_of(layout)
-    flat = full(model, batch.values, batch.steps).flatten(1, 2)
+    outputs = full(model, batch.values, batch.steps)
     found = model(batch.values, batch.steps)
     assert set(found) == {part.name for part in layout.parts if part.loss}
-    for name, read in found.items():
-        place = model.places[name]
-        for step in range(layout.steps):
-            for i, slot in enumerate(range(place.start, place.stop)):
-                token = step * model.tokens_a_step + slot
-                expected = flat[:, token - 1] if token else torch.zeros_like(flat[:, 0])
-                torch.testing.assert_close(read[:, step, i], expected, rtol=0, atol=1e-12)
+    for token, (slot, step) in enumerate(slots_of(model)):
+        if slot.part.loss:
+            read = found[slot.name][:, step, slot.dimension or 0]
+            expected = outputs[:, token - 1] if token else torch.zeros_like(read)
+            torch.testing.assert_close(read, expected, rtol=0, atol=1e-12)
 
 
 @LAYOUTS
@@ -136,8 +154,8 @@ def test_the_loss_is_the_slow_obvious_sum(layout: TokenLayout) -> None:
     """Loops over windows, steps and dimensions, with the authors' two ways to average."""
     model, batch = model_of(layout), windows_of(layout)
     loss, _ = model.loss(batch)
-    flat = full(model, batch.values, batch.steps).flatten(1, 2).detach()
-    total = 0.0
+    flat = full(model, batch.values, batch.steps).detach()
+    total, goals = 0.0, len(model.tokenizer.prefix_slots)
     for part in layout.parts:
         if not part.loss:
             continue
@@ -148,7 +166,7 @@ def test_the_loss_is_the_slow_obvious_sum(layout: TokenLayout) -> None:
                 if not batch.has_loss[window, step]:
                     continue
                 for i, slot in enumerate(range(place.start, place.stop)):
-                    token = step * model.tokens_a_step + slot
+                    token = goals + step * model.tokens_a_step + slot
                     if token == 0:
                         continue
                     seen, true = flat[window, token - 1], values[window, step]
@@ -159,13 +177,15 @@ def test_the_loss_is_the_slow_obvious_sum(layout: TokenLayout) -> None:
                     else:
                         scores = head.weight[i].detach() @ seen
                         errors.append(float(scores.logsumexp(0) - scores[true[i]]))
-        positions = len(flat) * (layout.steps * model.tokens_a_step - 1)
+        positions = len(flat) * (flat.shape[1] - 1)
         over = len(errors) if layout.loss_over == "real steps" else positions
         total += part.loss * sum(errors) / over
     assert float(loss.detach()) == pytest.approx(total, rel=1e-9 if layout is VECTORS else 1e-6)
 
 
-@pytest.mark.parametrize("layout", [VECTORS, MIXED], ids=["vectors", "mixed"])
+@pytest.mark.parametrize(
+    "layout", [VECTORS, MIXED, VECTORS_TO_GOALS], ids=["vectors", "mixed", "vectors to goals"]
+)
 def test_what_fills_a_window_changes_no_loss(layout: TokenLayout) -> None:
     """Filling that leaks into the loss makes short episodes look easy."""
     model, batch = model_of(layout), windows_of(layout)
@@ -174,7 +194,8 @@ def test_what_fills_a_window_changes_no_loss(layout: TokenLayout) -> None:
     noise = {}
     for name, value in batch.values.items():
         other = torch.randn_like(value) if value.is_floating_point() else (value + 2) % 5
-        noise[name] = torch.where(batch.is_real[..., None], value, other)
+        keep = torch.tensor(True) if name in layout.goals else batch.is_real[..., None]
+        noise[name] = torch.where(keep, value, other)
     again, _ = model.loss(replace(batch, values=noise))
     torch.testing.assert_close(loss, again, rtol=0, atol=0)
 
@@ -197,8 +218,8 @@ def test_end_tokens_are_predicted_and_share_one_embedding() -> None:
 def test_filling_after_equals_filling_before_with_positions_of_the_episode() -> None:
     """DT's authors fill in front and mask it; ours fills behind and masks nothing."""
     model, batch = model_of(VECTORS), windows_of(VECTORS)
-    ours = full(model, batch.values, batch.steps)
     size = VECTORS.steps
+    ours = full(model, batch.values, batch.steps).view(-1, size, 3, 16)
     for window in range(len(ours)):
         real = int(batch.is_real[window].sum())
         values = {
@@ -211,6 +232,42 @@ def test_filling_after_equals_filling_before_with_positions_of_the_episode() -> 
         theirs = model.transformer(model.embed(values, steps[None]), visible)
         theirs = theirs.view(1, size, 3, -1)[0, size - real :]
         torch.testing.assert_close(theirs, ours[window, :real], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("layout", "plain"),
+    [(VECTORS_TO_GOALS, VECTORS), (BINS_TO_GOALS, BINS)],
+    ids=["vectors", "bins"],
+)
+def test_a_goal_has_no_position_and_takes_none(layout: TokenLayout, plain: TokenLayout) -> None:
+    """The goal of an episode is one thing, at whatever step the window starts."""
+    model, batch, without = model_of(layout), windows_of(layout), model_of(plain)
+    with torch.no_grad():
+        model.positions.normal_()
+    weights = model.state_dict()
+    without.load_state_dict({name: weights[name] for name in without.state_dict()})
+    tokens = model.embed(batch.values, batch.steps)
+    goals, block = tokens[:, : model.prefix_tokens], tokens[:, model.prefix_tokens :]
+    torch.testing.assert_close(block, without.embed(batch.values, batch.steps), rtol=0, atol=0)
+    starts = made().starts
+    for first, end in pairwise(starts):
+        expected = goals[first].expand_as(goals[first:end])
+        torch.testing.assert_close(goals[first:end], expected, rtol=0, atol=0)
+    assert not torch.allclose(goals[starts[0]], goals[starts[1]])
+
+
+@TO_GOALS
+def test_a_goal_has_an_embedding_of_its_own(layout: TokenLayout) -> None:
+    """Where to go and where one is are two things, though one signal tells both."""
+    model, batch = model_of(layout), windows_of(layout)
+    before = model.embed(batch.values, batch.steps)
+    for name in layout.goals:
+        with torch.no_grad():
+            for weight in model.inputs[name].parameters():
+                weight.neg_()
+    after = model.embed(batch.values, batch.steps)
+    changed = (after != before).any(-1)
+    assert changed[:, : model.prefix_tokens].all() and not changed[:, model.prefix_tokens :].any()
 
 
 def test_squashed_actions_stay_within_the_bounds_of_the_task() -> None:
@@ -281,23 +338,29 @@ def _played(episode: Episode, steps: int, rows: int) -> History:
     return history
 
 
-def test_what_is_read_while_playing_is_what_was_trained() -> None:
+@pytest.mark.parametrize("layout", [VECTORS, VECTORS_TO_GOALS], ids=["vectors", "to goals"])
+def test_what_is_read_while_playing_is_what_was_trained(layout: TokenLayout) -> None:
     """A live window built otherwise than the training's asks the network something it never saw."""
     episodes = made()
-    tokenizer = fit(VECTORS, episodes)
+    tokenizer = fit(layout, episodes)
     model = TokenModel(tokenizer, network(), torch.Generator().manual_seed(0)).eval()
     windows, number = Windows(tokenizer, episodes), 2
     episode, start = episodes[number], int(episodes.starts[number])
     to_go = ReturnToGo().offline(episodes)[start : start + len(episode), 0]
+    ends = {
+        "goal_observation": np.repeat(episode.observations[-1:], 3, axis=0),
+        "goal_episode_return": np.full((3, 1), episode.return_),
+    }
+    goals = {name: ends[name] for name in layout.goals}
     for step in range(len(episode)):
-        first = max(0, step + 1 - VECTORS.steps)
+        first = max(0, step + 1 - layout.steps)
         batch = windows.at(torch.tensor([start + first]))
         read = model(batch.values, batch.steps)["action"]
         expected = model.head("action")(read)[0, step - first].detach().numpy()
         history = _played(episode, step, rows=3)
         wanted = np.repeat(to_go[None, : step + 1], 3, axis=0)
         np.testing.assert_allclose(wanted, to_go[0] - history.reward_before, atol=1e-5)
-        found = model.read(history, "action", return_to_go=wanted)
+        found = model.read(history, "action", return_to_go=wanted, **goals)
         np.testing.assert_allclose(found, np.repeat(expected[None], 3, axis=0), atol=1e-5)
 
 
@@ -349,3 +412,33 @@ def test_a_signal_that_nobody_gives_is_asked_for() -> None:
     model = TokenModel(fit(VECTORS, episodes), network(), torch.Generator().manual_seed(0))
     with pytest.raises(SeqrlError, match="'return_to_go' is not known by itself"):
         model.read(_played(episodes[2], 1, rows=1), "action")
+
+
+def test_an_action_can_be_read_from_nothing_but_a_goal() -> None:
+    """The first token of the first step is predicted too where a goal stands in front of it."""
+    episodes = made()
+    layout = TokenLayout(
+        Part("action", Vector(), loss=1.0), steps=1, prefix=(Part("observation", Vector()),)
+    )
+    model = TokenModel(fit(layout, episodes), network(), torch.Generator().manual_seed(0)).eval()
+    batch = Windows(model.tokenizer, episodes).at(torch.tensor([0]))
+    expected = model.head("action")(model(batch.values, batch.steps)["action"])[:, 0]
+    found = model.read(
+        _played(episodes[2], 0, rows=1), "action", goal_observation=episodes[0].observations[-1:]
+    )
+    np.testing.assert_allclose(found, expected.detach().numpy(), atol=1e-6)
+
+
+def test_a_goal_is_given_once_a_row() -> None:
+    """A goal of zeros, or one spread over rows by accident, would be pursued in silence."""
+    episodes = made()
+    tokenizer = fit(VECTORS_TO_GOALS, episodes)
+    model = TokenModel(tokenizer, network(), torch.Generator().manual_seed(0))
+    history = _played(episodes[2], 1, rows=2)
+    given = {"return_to_go": np.ones((2, 2)), "goal_episode_return": np.ones((2, 1))}
+    with pytest.raises(SeqrlError, match="'goal_observation' is not known by itself"):
+        model.read(history, "action", **given)
+    for shape in ((3,), (1, 3), (2, 1), (2, 2, 3)):
+        with pytest.raises(SeqrlError, match=r"expected is \[2, 3\]: one goal a row"):
+            model.read(history, "action", **given, goal_observation=np.ones(shape))
+    assert model.read(history, "action", **given, goal_observation=np.ones((2, 3))).shape == (2, 2)

@@ -5,7 +5,7 @@ import pytest
 
 from seqrl.episodes import Episodes, digest_of
 from seqrl.errors import SeqrlError, UnknownName
-from seqrl.tokens.signals import BY_NAME, ReturnToGo, Reward, Value, signal_named
+from seqrl.tokens.signals import BY_NAME, EpisodeReturn, ReturnToGo, Reward, Value, signal_named
 
 
 def made(lengths: tuple[int, ...] = (4, 1, 6, 3), seed: int = 0) -> Episodes:
@@ -44,6 +44,15 @@ def test_return_to_go_adds_the_rest_of_its_own_episode() -> None:
     assert found.shape == (episodes.steps, 1) and found.dtype == np.float32
     np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found[episodes.starts[:-1], 0], episodes.returns, rtol=1e-5)
+
+
+def test_every_step_knows_the_return_of_its_own_episode() -> None:
+    """An agent that asks for a return must have been told, at all steps, what it came to."""
+    episodes = made()
+    expected = [episode.return_ for episode in episodes for _ in range(len(episode))]
+    found = EpisodeReturn().offline(episodes)
+    assert found.shape == (episodes.steps, 1) and found.dtype == np.float32
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_return_to_go_does_not_drift_over_many_episodes() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from seqrl.errors import SeqrlError
 from seqrl.tokens.layout import Bins, Part, TokenLayout, Vector
-from seqrl.tokens.signals import Reward, Value
+from seqrl.tokens.signals import EpisodeReturn, Reward, Value
 from seqrl.tokens.tokenizer import bin_edges, fit
 from tests.tokens.test_signals import made
 
@@ -31,6 +31,20 @@ BINS = TokenLayout(
 )
 """As the Trajectory Transformer declares a step."""
 
+GOALS = (Part("observation", Vector(standardise=True)), Part("episode_return", Bins(count=5)))
+"""Where to end, and with how much: one a signal that the block has too."""
+
+VECTORS_TO_GOALS = TokenLayout(*VECTORS.parts, steps=4, prefix=GOALS)
+
+BINS_TO_GOALS = TokenLayout(
+    *BINS.parts,
+    steps=3,
+    positions="token",
+    after_end="end token",
+    loss_over="all positions",
+    prefix=GOALS,
+)
+
 
 def test_a_block_has_a_token_a_vector_and_a_token_a_dimension() -> None:
     """Token layout is what everything else derives from: counted once, here."""
@@ -39,6 +53,22 @@ def test_a_block_has_a_token_a_vector_and_a_token_a_dimension() -> None:
     bins = [slot.label for slot in fit(BINS, made()).slots]
     observation = ["observation[0]", "observation[1]", "observation[2]"]
     assert bins == [*observation, "action[0]", "action[1]", "reward[0]", "value[0]"]
+    goals = fit(BINS_TO_GOALS, made())
+    assert [slot.label for slot in goals.slots] == bins
+    prefix = [slot.label for slot in goals.prefix_slots]
+    assert prefix == ["goal_observation", "goal_episode_return[0]"]
+
+
+def test_goals_are_fitted_to_all_steps_beside_the_block() -> None:
+    """Fitted to the ends alone, four numbers would say what a goal may be."""
+    episodes = made()
+    goals, bins, vectors = (fit(layout, episodes) for layout in (BINS_TO_GOALS, BINS, VECTORS))
+    assert (goals.widths["goal_observation"], goals.widths["goal_episode_return"]) == (3, 1)
+    np.testing.assert_array_equal(goals.edges["observation"], bins.edges["observation"])
+    for found, expected in ((goals.shifts, vectors.shifts), (goals.scales, vectors.scales)):
+        np.testing.assert_array_equal(found["goal_observation"], expected["observation"])
+    edges = bin_edges(EpisodeReturn().offline(episodes), Bins(count=5))
+    np.testing.assert_array_equal(goals.edges["goal_episode_return"], edges)
 
 
 def test_vectors_are_scaled_by_the_data_and_come_back() -> None:
@@ -130,6 +160,12 @@ def test_an_episode_beyond_the_horizon_is_refused() -> None:
     fit(BINS, short)  # positions of tokens have no such limit
 
 
+def to(*goals: Part) -> TokenLayout:
+    return TokenLayout(
+        Part("reward", Bins()), Part("action", Vector(), loss=1), steps=2, prefix=goals
+    )
+
+
 @pytest.mark.parametrize(
     ("declare", "said"),
     [
@@ -170,6 +206,13 @@ def test_an_episode_beyond_the_horizon_is_refused() -> None:
             ),
             "different rewards at a termination",
         ),
+        (lambda: to(Part("observation", Vector(), loss=1)), "'goal_observation' is given, never"),
+        (lambda: to(Part("observation", Vector(), attended=False)), "seen by all: leave out att"),
+        (lambda: to(Part("action", Vector(squash=True))), "leave out squash"),
+        (lambda: to(Part("return_to_go", Vector())), "Use 'episode_return'"),
+        (lambda: to(Part("value", Bins())), "Use 'episode_return'"),
+        (lambda: to(*[Part("action", Vector())] * 2), "'goal_action' stands twice"),
+        (lambda: to(Part(Reward(-100.0), Bins())), "different rewards at a termination"),
     ],
 )  # fmt: skip
 def test_wrong_declarations_are_refused_when_made(declare, said) -> None:  # type: ignore[no-untyped-def]

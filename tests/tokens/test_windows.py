@@ -8,7 +8,7 @@ from seqrl.tokens.layout import TokenLayout
 from seqrl.tokens.tokenizer import fit
 from seqrl.tokens.windows import Windows
 from tests.tokens.test_signals import made
-from tests.tokens.test_tokenizer import BINS, VECTORS
+from tests.tokens.test_tokenizer import BINS, BINS_TO_GOALS, VECTORS, VECTORS_TO_GOALS
 
 
 @pytest.mark.parametrize("layout", [VECTORS, BINS], ids=["vectors", "bins"])
@@ -36,6 +36,37 @@ def test_every_window_is_its_slice(layout: TokenLayout) -> None:
                     assert found.dtype == np.int64
                     bins = tokenizer.encode(part.name, values[row]) if real else 7
                     np.testing.assert_array_equal(found, bins)
+
+
+@pytest.mark.parametrize("layout", [VECTORS_TO_GOALS, BINS_TO_GOALS], ids=["vectors", "bins"])
+def test_every_windows_goal_is_the_end_of_its_own_episode(layout: TokenLayout) -> None:
+    """A goal of another episode, or of the window's end, is one that was never worked towards."""
+    episodes = made()
+    tokenizer = fit(layout, episodes)
+    batch = Windows(tokenizer, episodes).at(torch.arange(episodes.steps))
+    first = 0
+    for episode in episodes:
+        end = tokenizer.scaled("goal_observation", episode.observations[-1])
+        return_ = np.array([episode.return_], np.float32)
+        for _ in range(len(episode)):
+            found = {name: batch.values[name][first].numpy() for name in layout.goals}
+            np.testing.assert_array_equal(found["goal_observation"], end)
+            bins = tokenizer.encode("goal_episode_return", return_)
+            np.testing.assert_array_equal(found["goal_episode_return"], bins)
+            assert found["goal_episode_return"].dtype == np.int64
+            first += 1
+
+
+def test_goals_leave_the_block_of_a_window_as_it_is() -> None:
+    """An observation that is also a goal must not take the place of the observation."""
+    episodes = made()
+    for plain, to_goals in ((VECTORS, VECTORS_TO_GOALS), (BINS, BINS_TO_GOALS)):
+        expected, found = (
+            Windows(fit(layout, episodes), episodes).spread(9) for layout in (plain, to_goals)
+        )
+        block = {name: found.values[name] for name in expected.values}
+        torch.testing.assert_close(block, expected.values, rtol=0, atol=0)
+        assert set(found.values) - set(block) == set(to_goals.goals)
 
 
 def test_every_step_is_equally_likely_to_start_a_window() -> None:
