@@ -13,6 +13,7 @@ _PUBLIC = {
     "Episode": "seqrl.episodes",
     "Episodes": "seqrl.episodes",
     "Environments": "seqrl.tasks.environment",
+    "Policy": "seqrl.policy",
     "SeqrlError": "seqrl.errors",
     "Task": "seqrl.tasks.task",
     "open_episodes": "seqrl.data.source",

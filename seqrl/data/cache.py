@@ -13,17 +13,16 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from seqrl.data.alone import alone
 from seqrl.data.whole import replace_file, to_disk
 from seqrl.data.writer import ColumnWriter
 from seqrl.episodes import Array, ColumnDigest, Episodes, digest_of, starts_of
@@ -207,7 +206,7 @@ def prepare(origin: Origin, progress: Progress = silent) -> Prepared:
         return ready
     with told_plainly(folder, "preparing"):
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder, progress):
+        with alone(folder / ".lock", f"preparing {folder.name}", progress):
             # While we waited, somebody else may have done it.
             if ready := current(origin.task.name, stamp):
                 return ready
@@ -236,26 +235,14 @@ def remove(name: str) -> int:
     """Delete the prepared copy; the number of bytes that are free again."""
     folder = entry_folder(name)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    with told_plainly(folder, "removing"), _alone(folder, silent):
+    with (
+        told_plainly(folder, "removing"),
+        alone(folder / ".lock", f"preparing {folder.name}", silent),
+    ):
         # First the index: without it, nothing refers to the rest.
         (folder / "episodes.json").unlink(missing_ok=True)
         shutil.rmtree(folder)
     return size
-
-
-@contextmanager
-def _alone(folder: Path, progress: Progress) -> Iterator[None]:
-    """Hold the entry's lock. The system releases it when the process dies, however it dies."""
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress(f"another process is preparing {folder.name}: waiting for it", 0, 0, "")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _write(origin: Origin, folder: Path, stamp: dict[str, Any], progress: Progress) -> Prepared:

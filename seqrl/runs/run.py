@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqrl.agents.agent import Agent
+from seqrl.data.alone import alone
 from seqrl.data.cache import Prepared
 from seqrl.data.names import Choice, Family, choose
 from seqrl.data.source import can_reach, obtain, play_task, view
@@ -130,7 +131,6 @@ def run_one(
 ) -> tuple[RunRecord, Place]:
     """Do a run, or what is left of it; its record, and where that lies."""
     import torch
-    from filelock import FileLock
 
     from seqrl.training.trainer import precision_on
 
@@ -144,10 +144,8 @@ def run_one(
     place = Place.of(results, spec, source.task.name, hash_)
     with told_plainly(results, "making the folder for results"):
         place.work.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place.work.with_suffix(".lock"))
-    if not lock.acquire(blocking=False):
-        _log.warning("Another process is at work on %s: waiting for it.", spec)
-    with lock:
+    lock = place.work.with_suffix(".lock")
+    with alone(lock, f"at work on {spec}", progress):
         if (done := finished(place)) is not None:
             _log.warning("%s is done already: %s", spec, place.record)
         else:
@@ -155,7 +153,7 @@ def run_one(
             done = run.record()
         with told_plainly(place.work, "clearing up"):
             shutil.rmtree(place.work, ignore_errors=True)
-            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
     return done, place
 
 
@@ -206,7 +204,7 @@ class _Run:
             write_record(self.place.record, failed)
             raise
         write_record(self.place.record, record)
-        return record
+        return read_record(self.place.record)
 
     def _done(self) -> RunRecord:
         trainer = self._trainer()

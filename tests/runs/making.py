@@ -1,0 +1,68 @@
+"""Runs on the toy world: data, and agents small enough to train in a second."""
+
+from dataclasses import fields, replace
+from importlib import import_module
+from inspect import isabstract
+from pathlib import Path
+from typing import Any
+
+import seqrl.agents
+from seqrl.agents.agent import Agent
+from seqrl.data.source import import_data
+from seqrl.evaluation import Evaluation
+from seqrl.nets.network import Network
+from seqrl.runs.experiment import RunSpec
+from seqrl.runs.run import Source
+from seqrl.training.settings import Training
+from tests.toy import ENVIRONMENT
+
+TRAINING = Training(updates=30, batch=8, learning_rate=3e-3, decay="cosine")
+EVALUATION = Evaluation(episodes=5)
+
+
+def agent_classes() -> list[type[Agent]]:
+    """Every agent that has a page: whoever adds one is tested by having added it."""
+    found = set()
+    for file in sorted(Path(seqrl.agents.__file__).parent.glob("*.py")):
+        module = import_module(f"seqrl.agents.{file.stem}")
+        for value in vars(module).values():
+            if isinstance(value, type) and issubclass(value, Agent) and not isabstract(value):
+                found.add(value)
+    return sorted(found, key=lambda kind: kind.__name__)
+
+
+def small(kind: type[Agent], **given: Any) -> Agent:
+    """Make an agent with little to learn and little to learn it with."""
+    names = {field.name for field in fields(kind)}
+    less: dict[str, Any] = {"training": TRAINING, "context_steps": 4, "width": 16}
+    kept = {name: value for name, value in less.items() if name in names}
+    made = kind(**kept | given)
+    network: Network | None = getattr(made, "network", None)
+    if network is None:
+        return made
+    return replace(made, network=replace(network, layers=2, width=16))  # type: ignore[call-arg]
+
+
+def toy_source(views: str = "") -> Source:
+    """Import the toy's data, and open it."""
+    known = import_data(
+        "tests.toy:episodes",
+        name="toy",
+        environment=ENVIRONMENT,
+        reference=(-10.0, 20.0),
+        replacing=True,
+    )
+    return Source.of(known.name + views)
+
+
+def spec_of(agent: Agent, source: Source, **given: Any) -> RunSpec:
+    """Describe a run of it."""
+    usual: dict[str, Any] = {
+        "experiment": "quick",
+        "name": type(agent).__name__,
+        "agent": agent,
+        "task": source.task.name,
+        "seed": 0,
+        "evaluation": EVALUATION,
+    }
+    return RunSpec(**usual | given)

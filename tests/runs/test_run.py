@@ -1,0 +1,255 @@
+"""Runs from data to record: what is recorded, what is not run twice, and kill -9."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from seqrl.agents.agent import Agent
+from seqrl.agents.behaviour_cloning import BehaviourCloning
+from seqrl.agents.decision_transformer import DecisionTransformer
+from seqrl.errors import DataError, SeqrlError
+from seqrl.evaluation import Evaluation
+from seqrl.policy import Policy
+from seqrl.runs.record import RunRecord, read_record, write_record
+from seqrl.runs.run import Place, Source, run_one
+from tests.conftest import Ended
+from tests.runs.making import agent_classes, small, spec_of, toy_source
+
+ROOT = Path(__file__).parents[2]
+
+
+def done(agent: Agent, source: Source, results: Path, **given: Any) -> tuple[RunRecord, Place]:
+    return run_one(spec_of(agent, source, **given), source, results=results, device="cpu")
+
+
+@pytest.mark.parametrize("kind", agent_classes(), ids=lambda kind: kind.__name__)
+def test_a_record_answers_every_question(kind: type[Agent], tmp_path: Path) -> None:
+    """A score without its data, seeds or rule is a rumour."""
+    source = toy_source()
+    record, place = done(small(kind), source, tmp_path, evaluation=Evaluation(episodes=5, times=2))
+    assert read_record(place.record) == record
+    plain = json.loads(place.record.read_text())
+    assert place.record.parent == tmp_path / "runs/quick" / source.task.name.replace("/", "-") / (
+        kind.__name__
+    )
+    assert record.status == "done" and record.error is None
+    first, last = plain["evaluations"]
+    assert (first["update"], last["update"]) == (15, 30)
+    for evaluation in (first, last):
+        returns = [episode["return"] for episode in evaluation["episodes"]]
+        assert len(returns) == 5 and evaluation["return"] == pytest.approx(sum(returns) / 5)
+        assert evaluation["score"] == pytest.approx(100 * (evaluation["return"] + 10) / 30)
+        assert all(0 < episode["length"] <= 12 for episode in evaluation["episodes"])
+        assert len({episode["seed"] for episode in evaluation["episodes"]}) == 5
+    assert record.score == last["score"] and record.checkpoint_rule == "last"
+    caption = record.caption()
+    for said in (
+        source.task.name, record.data["fingerprint"][:8], "tests.toy:Toy-v0", "seed 0",
+        "30 updates in ", "last checkpoint, 5 episodes", "played in float32",
+        f"torch {torch.__version__}", "mujoco ", "protocol ",
+    ):  # fmt: skip
+        assert said in caption, said
+    metrics = [json.loads(line) for line in place.metrics.read_text().splitlines()]
+    assert metrics[-1]["update"] == 30 and "error.action" in metrics[-1]
+    assert not place.work.exists() and not list((tmp_path / ".work").iterdir())
+
+
+def test_a_checkpoint_plays_the_returns_of_its_record(tmp_path: Path) -> None:
+    """If it does not, one of the two is not what it says."""
+    from seqrl.evaluation import play
+
+    source = toy_source()
+    record, place = done(small(DecisionTransformer), source, tmp_path)
+    policy = Policy.load(place.checkpoint)
+    episodes = play(policy.agent, policy.model, policy.task, seed=0, numbers=range(5))
+    assert [e.plain() for e in episodes] == list(record.evaluations[-1]["episodes"])
+    assert record.facts["target_rule"] == "best_in_data"
+    assert record.facts["target_return"] == pytest.approx(source.episodes.returns.max())
+
+
+def test_evaluations_on_the_way_change_no_weights(tmp_path: Path) -> None:
+    """Looking more often must not give another agent."""
+    source, agent = toy_source(), small(DecisionTransformer)
+    _, often = done(agent, source, tmp_path, evaluation=Evaluation(episodes=3, times=5))
+    _, once = done(agent, source, tmp_path, evaluation=Evaluation(episodes=3, times=1))
+    one, other = load_file(often.checkpoint), load_file(once.checkpoint)
+    assert once.record != often.record and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def test_evaluation_seeds_are_the_same_for_every_agent(tmp_path: Path) -> None:
+    """Differences between agents are smaller than those between starts: they must be paired."""
+    source = toy_source()
+    seeds = []
+    for agent in (small(DecisionTransformer), small(BehaviourCloning)):
+        record, _ = done(agent, source, tmp_path)
+        seeds.append([episode["seed"] for episode in record.evaluations[-1]["episodes"]])
+    record, _ = done(small(BehaviourCloning), source, tmp_path, seed=1)
+    other = [episode["seed"] for episode in record.evaluations[-1]["episodes"]]
+    assert seeds[0] == seeds[1] and not set(other) & set(seeds[0])
+
+
+def test_what_is_done_is_not_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same command twice must cost nothing; another setting must not be taken for done."""
+    source, agent = toy_source(), small(DecisionTransformer)
+    record, place = done(agent, source, tmp_path)
+    before = place.record.stat().st_mtime_ns
+    again, same = done(agent, source, tmp_path, experiment="other/quick.py")
+    assert again == record and same == place and place.record.stat().st_mtime_ns == before
+    assert "is done already" in caplog.text
+    place.checkpoint.unlink()
+    _, renewed = done(agent, source, tmp_path)
+    assert renewed.checkpoint.exists()
+    others = [
+        done(agent, source, tmp_path, seed=1),
+        done(replace(agent, context_steps=3), source, tmp_path),  # type: ignore[call-arg]
+        done(agent, source, tmp_path, evaluation=Evaluation(episodes=4)),
+        done(agent, toy_source("+delayed"), tmp_path),
+    ]
+    assert len({record.hash, *(other.hash for other, _ in others)}) == 5
+
+
+def test_delayed_data_is_played_delayed(tmp_path: Path) -> None:
+    """Trained on rewards at the end and fed them at once, an agent would count down twice."""
+    source = toy_source("+delayed")
+    assert source.task.rewards_at_end and source.episodes.name.endswith("+delayed")
+    record, place = done(small(DecisionTransformer), source, tmp_path)
+    assert record.task["rewards_at_end"] and Policy.load(place.checkpoint).task.rewards_at_end
+    assert any(episode["return"] != 0 for episode in record.evaluations[-1]["episodes"])
+
+
+def test_a_failure_leaves_a_record_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that vanishes from the table looks as if it had never been asked for."""
+    source, agent = toy_source(), small(BehaviourCloning)
+    with monkeypatch.context() as broken:
+        broken.setattr("seqrl.runs.run.play", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            done(agent, source, tmp_path)
+    (file,) = (tmp_path / "runs").rglob("seed-*.json")
+    failed = read_record(file)
+    assert failed.status == "failed" and "ZeroDivisionError" in str(failed.error)
+    assert failed.score is None and failed.evaluations == []
+    record, place = done(agent, source, tmp_path)
+    assert record.status == "done" and place.record == file
+
+
+def test_files_that_are_no_records(tmp_path: Path) -> None:
+    """A table is a function of records: what is none must be said, not skipped."""
+    for content in ("", "{}", "[1]", '{"format": 99}', '{"format": 1, "status": "done"}'):
+        (tmp_path / "r.json").write_text(content)
+        with pytest.raises(DataError, match=r"r\.json"):
+            read_record(tmp_path / "r.json")
+
+
+def test_a_record_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a record would end every later command."""
+    source = toy_source()
+    record, place = done(small(BehaviourCloning), source, tmp_path)
+    before = place.record.read_bytes()
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+    with pytest.raises(SeqrlError, match="No room left"):
+        write_record(place.record, replace(record, seed=9))
+    assert place.record.read_bytes() == before
+    assert len(list(place.record.parent.iterdir())) == 3
+
+
+# ---- killed ----------------------------------------------------------------------------------
+
+
+def _command(results: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "seqrl", "run", "slow", "file/toy", "--experiment",
+         str(ROOT / "tests/runs/slow.py"), "--results", str(results), "--threads", "1"],
+        cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def _finished(results: Path) -> tuple[list[Any], dict[str, torch.Tensor]]:
+    """Return what a finished run came to: all evaluations, but for their seconds; the weights."""
+    (file,) = (results / "runs").rglob("seed-*.json")
+    evaluations = json.loads(file.read_text())["evaluations"]
+    told = [{k: v for k, v in evaluation.items() if k != "seconds"} for evaluation in evaluations]
+    return told, load_file(file.with_suffix(".safetensors"))
+
+
+def _killed_when(results: Path, ready: Callable[[Path], bool], chance: random.Random) -> None:
+    """Start the command, and kill it a moment after what is awaited can be seen on disk."""
+    process = _command(results)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if any(ready(work) for work in (results / ".work").glob("*") if work.is_dir()):
+            time.sleep(chance.random() * 0.3)
+            break
+        time.sleep(0.01)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_in_training_and_in_evaluation_it_ends_the_same(tmp_path: Path) -> None:
+    """The power goes where it goes; the same command must lose nothing and change nothing."""
+    toy_source()
+    chance = random.Random(time.time_ns())
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    reference = _command(whole)
+    _killed_when(cut, lambda work: (work / "metrics.jsonl").exists(), chance)
+    _killed_when(cut, lambda work: (work / "episodes-200.jsonl").exists(), chance)
+    _killed_when(cut, lambda work: (work / "episodes-400.jsonl").exists(), chance)
+    assert not list(cut.rglob("seed-*.json")), "it was finished already: nothing was tested"
+    assert _command(cut).wait() == 0 and reference.wait() == 0
+    evaluations, weights = _finished(cut)
+    expected, expected_weights = _finished(whole)
+    assert evaluations == expected and len(evaluations) == 3
+    assert all(torch.equal(weights[name], expected_weights[name]) for name in expected_weights)
+
+
+def test_two_at_once_are_one_run(tmp_path: Path) -> None:
+    """The same command in two terminals must not run twice, nor write into one another's files."""
+    toy_source()
+    both = [_command(tmp_path), _command(tmp_path)]
+    assert [process.wait() for process in both] == [0, 0]
+    evaluations, _ = _finished(tmp_path)
+    assert len(evaluations) == 3 and not list((tmp_path / ".work").iterdir())
+
+
+def test_the_command(seqrl: Callable[..., Ended], tmp_path: Path) -> None:
+    """What a person types, and what is said when it is wrong."""
+    toy_source()
+    usual = ["--results", tmp_path, "--episodes", 3, "--device", "cpu"]
+    less = ["--set", "training.updates=20", "--set", "network.layers=1", "--set", "context_steps=3"]
+    ended = seqrl("run", "DT", "file/toy", *less, *usual)
+    assert ended.status == 0, ended.err
+    assert "DT on file/toy+" in ended.out and "score" in ended.out and "20 updates" in ended.out
+    plain = json.loads(seqrl("run", "DT", "file/toy", *less, *usual, "--json").out)
+    assert plain["training"]["updates"] == 20 and Path(plain["record"]).exists()
+    assert plain["agent"]["network"]["layers"] == 1
+    listed = seqrl("run", "DT", "file/toy", "--set", "help")
+    assert "training.updates=2000  (a whole number)" in listed.out and "target=" in listed.out
+    for wrong, said in {
+        ("DT", "file/tyo"): "file/tyo is not on this machine",
+        ("TD", "file/toy"): "It has DT, BC",
+        ("DT", "file/toy", "--set", "training.updtes=3"): "Training has no field 'updtes'",
+        ("DT", "file/toy", "--set", "training.updates"): "FIELD=VALUE",
+        ("DT", "file/toy", "--set", "training.updates=0"): "it must be 1 or more",
+        ("DT", "file/toy", "--set", "target=paper_code"): "hopper, halfcheetah, walker2d",
+        ("DT", "file/toy", "--experiment", "none"): "There is no experiment 'none'",
+        ("DT", "file/toy", "--device", "tpu"): "--device is auto, cpu",
+        ("DT", "file/toy", "--times", "9", "--set", "training.updates=3"): "do not fit",
+    }.items():
+        ended = seqrl("run", *wrong, "--results", tmp_path / "none")
+        assert ended.status == 2 and said in ended.err and not ended.out, (wrong, ended)

@@ -1,0 +1,155 @@
+"""Playing episodes: seeds, ends, rewards that come late, and agents that misbehave."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqrl.agents.agent import Agent
+from seqrl.episodes import Array, History
+from seqrl.errors import SeqrlError
+from seqrl.evaluation import Evaluation, environment_seed, generator_of, play
+from seqrl.seeds import seed_for
+from seqrl.tasks.environment import Environments, task_in
+from seqrl.tasks.task import Reference, Task
+from seqrl.tokens.layout import TokenLayout
+from seqrl.tokens.tokenizer import Tokenizer
+from tests.toy import ENVIRONMENT
+
+
+class Nothing:
+    """A model for agents that need none."""
+
+    def eval(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scripted(Agent):
+    """Pushes towards the middle, with chance of its own; or misbehaves."""
+
+    noise: float = 0.0
+    answer: Any = None
+
+    def layout(self) -> TokenLayout:
+        raise NotImplementedError
+
+    def model(self, tokenizer: Tokenizer, generator: Any) -> Any:
+        raise NotImplementedError
+
+    def act(self, model: Any, history: History) -> Array:
+        if self.answer is not None:
+            return np.asarray(self.answer)
+        chance = np.stack([generator.normal(size=2) for generator in history.generators])
+        wish = -history.observations[:, -1, :2] + self.noise * chance
+        wish += 0.1 * history.reward_before[:, -1:]
+        return np.clip(wish, -1, 1).astype(np.float32)
+
+
+def toy(**given: Any) -> Task:
+    scale = Reference(minimum=-10.0, maximum=20.0, source="test")
+    made = task_in(ENVIRONMENT, name="file/toy", horizon=None, reference=scale)
+    return Task(**{**vars(made), **given})
+
+
+def played(agent: Agent, task: Task, numbers: Any = range(20), seed: int = 0, **more: Any) -> Any:
+    return play(agent, Nothing(), task, seed=seed, numbers=numbers, **more)  # type: ignore[arg-type]
+
+
+def test_an_episode_is_what_a_plain_loop_plays() -> None:
+    """One environment, one generator, one history at a time: the same returns and lengths."""
+    task, agent = toy(), Scripted(noise=0.3)
+    for episode in played(agent, task):
+        seed = seed_for(0, "file/toy", "evaluation", episode.number)
+        assert episode.seed == seed == environment_seed(0, task, episode.number)
+        environments, total, steps = Environments(task, 1), 0.0, 0
+        history = History(
+            environments.start([seed]),
+            action_width=2,
+            horizon=12,
+            generators=[generator_of(0, task, episode.number)],
+        )
+        while len(environments.playing):
+            actions = agent.act(None, history)
+            outcome = environments.step(actions)
+            history.add(actions, outcome.rewards, outcome.observations)
+            total, steps = total + outcome.rewards[0], steps + 1
+        assert (episode.return_, episode.length) == (total, steps)
+
+
+def test_who_is_played_does_not_matter_to_the_others() -> None:
+    """Chance that is shared between rows gives an episode another course in other company."""
+    task, agent = toy(), Scripted(noise=0.3)
+    everyone = {episode.number: episode for episode in played(agent, task, range(30))}
+    assert len({episode.length for episode in everyone.values()}) > 3
+    assert played(agent, task, [7, 3, 29]) == [everyone[7], everyone[3], everyone[29]]
+    assert played(agent, task, []) == []
+
+
+def test_each_ended_episode_is_told_at_once() -> None:
+    """What is told late is lost when the power goes."""
+    task, heard, at = toy(), [], []
+
+    def told(episode: Any) -> None:
+        heard.append(episode)
+        at.append(steps[-1])
+
+    steps: list[float] = []
+    found = played(
+        Scripted(), task, told=told, progress=lambda d, done, t, u, n="": steps.append(done)
+    )
+    assert sorted(heard, key=lambda e: e.number) == found
+    assert [episode.length for episode in heard] == [step + 1 for step in at]
+    assert steps[-1] == task.horizon
+
+
+def test_rewards_that_come_at_the_end_are_not_heard_before() -> None:
+    """In the delayed setting a return-conditioned agent must not count down."""
+    late, soon = toy(rewards_at_end=True), toy()
+    heard: list[Array] = []
+
+    @dataclass(frozen=True, kw_only=True)
+    class Listening(Scripted):
+        def act(self, model: Any, history: History) -> Array:
+            heard.append(history.reward_before.copy())
+            return np.zeros((len(history), 2), np.float32)
+
+    returns = [episode.return_ for episode in played(Listening(), late)]
+    assert all((before == 0).all() for before in heard)
+    heard.clear()
+    assert [episode.return_ for episode in played(Listening(), soon)] == returns
+    assert any((before != 0).any() for before in heard)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (np.zeros((20, 3)), r"shape \[20, 3\] for 20 episodes; file/toy takes \[20, 2\]"),
+        (np.zeros(2), r"shape \[2\]"),
+        (np.full((20, 2), np.nan), "not finite in step 1"),
+        (np.full((20, 2), np.inf), "not finite in step 1"),
+    ],
+)
+def test_actions_that_nobody_can_take_are_refused(answer: Array, said: str) -> None:
+    """NumPy would broadcast them, and MuJoCo warn and go on."""
+    with pytest.raises(SeqrlError, match=said):
+        played(Scripted(answer=answer), toy())
+
+
+@pytest.mark.parametrize(
+    ("times", "updates", "expected"),
+    [(1, 100, [100]), (4, 100, [25, 50, 75, 100]), (3, 10, [3, 7, 10]), (3, 3, [1, 2, 3])],
+)
+def test_evaluations_are_evenly_spaced(times: int, updates: int, expected: list[int]) -> None:
+    """The last is always at the end."""
+    assert Evaluation(times=times).milestones(updates) == expected
+
+
+def test_an_evaluation_of_nothing_is_refused() -> None:
+    """A mean over no episodes is no number."""
+    for wrong in ({"episodes": 0}, {"times": 0}):
+        with pytest.raises(SeqrlError, match="must be 1 or more"):
+            Evaluation(**wrong)
+    with pytest.raises(SeqrlError, match="do not fit"):
+        Evaluation(times=11).milestones(10)
