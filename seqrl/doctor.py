@@ -23,6 +23,7 @@ EXTRAS = {
     "minari": "minari",
     "robotics": "gymnasium-robotics",
     "hub": "huggingface_hub",
+    "tensorboard": "tensorboard",
     "video": "imageio",
     "behaviours": "sbx-rl",
 }

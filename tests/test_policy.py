@@ -10,19 +10,15 @@ from safetensors.torch import save_file
 
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.errors import SeqrlError
-from seqrl.policy import Policy, about_policy
-from seqrl.tokens.tokenizer import fit
-from seqrl.training.checkpoint import read_checkpoint, tensors_of, write_checkpoint
-from tests.runs.making import small, toy_source
+from seqrl.policy import Policy
+from seqrl.training.checkpoint import read_checkpoint, write_checkpoint
+from tests.runs.making import small, toy_source, write_policy
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    source, agent = toy_source(), small(DecisionTransformer, target=12.5)
-    tokenizer = fit(agent.layout(), source.episodes)
-    model = agent.model(tokenizer, torch.Generator().manual_seed(0))
     file = tmp_path / "dt.safetensors"
-    write_checkpoint(file, tensors_of(model), about_policy(agent, source.task, tokenizer))
+    write_policy(small(DecisionTransformer, target=12.5), toy_source(), file)
     return file
 
 

@@ -63,8 +63,8 @@ def main() -> None:
     except SystemExit as end:
         if end.code == CTRL_C:
             complain(
-                "stopped. What was complete before is untouched; a download or a build is taken up "
-                "where it was by the same command."
+                "stopped. What was complete before is untouched; a download, a build or a run is "
+                "taken up where it was by the same command."
             )
         raise
     except BrokenPipeError:  # `seqrl tasks | head`

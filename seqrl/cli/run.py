@@ -82,6 +82,7 @@ def run(
         times=times or chosen.evaluation.times,
     )
     evaluation.milestones(made.training.updates)
+    told = _tensorboard(tensorboard) if tensorboard else None
     with shown_progress() as progress:
         source = Source.of(task, family=family, data_dir=data_dir, progress=progress)
         if source.choice.fallback:
@@ -94,7 +95,6 @@ def run(
             seed=seed,
             evaluation=evaluation,
         )
-        told = _tensorboard(tensorboard) if tensorboard else None
         record, place = run_one(
             spec,
             source,

@@ -25,8 +25,9 @@ from seqrl.data.alone import alone
 from seqrl.data.cache import Prepared
 from seqrl.data.names import Choice, Family, choose
 from seqrl.data.source import can_reach, obtain, play_task, view
+from seqrl.data.whole import to_disk
 from seqrl.episodes import Array, Episodes
-from seqrl.errors import SeqrlError, told_plainly
+from seqrl.errors import DataError, SeqrlError, told_plainly
 from seqrl.evaluation import PRECISION, Played, play
 from seqrl.plain import to_plain
 from seqrl.policy import about_policy
@@ -108,7 +109,8 @@ def identity_of(spec: RunSpec, fingerprint: str, task: Task, precision: str) -> 
         "environment": task.environment,
         "evaluation": {**asdict(spec.evaluation), "precision": PRECISION},
         "training_precision": precision,
-        "versions": {name: version(name) for name in ("torch", "gymnasium", "mujoco")},
+        # Without what follows a +: the builds of one version for CPU and GPU are one version.
+        "versions": {n: version(n).partition("+")[0] for n in ("torch", "gymnasium", "mujoco")},
         "protocol": PROTOCOL,
     }
 
@@ -139,6 +141,8 @@ def run_one(
     chosen = device_named(device)
     episodes = source.episodes
     precision = precision_on(spec.agent.training.precision, torch.device(chosen))
+    # What an agent refuses, a target for another body say, it refuses before anything begins.
+    facts = spec.agent.facts(facts_of(episodes))
     identity = identity_of(spec, episodes.fingerprint, source.task, precision)
     hash_ = hash_of(spec, identity)
     place = Place.of(results, spec, source.task.name, hash_)
@@ -149,8 +153,18 @@ def run_one(
         if (done := finished(place)) is not None:
             _log.warning("%s is done already: %s", spec, place.record)
         else:
-            run = _Run(spec, source, episodes, identity, hash_, place, chosen, progress, told)
-            done = run.record()
+            done = _Run(
+                spec=spec,
+                source=source,
+                episodes=episodes,
+                facts=facts,
+                identity=identity,
+                hash=hash_,
+                place=place,
+                device=chosen,
+                progress=progress,
+                told=told,
+            ).record()
         with told_plainly(place.work, "clearing up"):
             shutil.rmtree(place.work, ignore_errors=True)
             lock.unlink(missing_ok=True)
@@ -181,13 +195,14 @@ def device_named(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Run:
     """One run under way: what its pieces need to know of each other."""
 
     spec: RunSpec
     source: Source
     episodes: Episodes
+    facts: Mapping[str, Any]
     identity: Mapping[str, Any]
     hash: str
     place: Place
@@ -233,7 +248,6 @@ class _Run:
 
         agent, seed = self.spec.agent, self._seed("training")
         tokenizer = fit(agent.layout(), self.episodes)
-        agent.facts(tokenizer.data)  # what it refuses, it should refuse before the training
         generator = torch.Generator().manual_seed(seed_for(seed, "weights"))
         model = agent.model(tokenizer, generator).to(self.device)
         learnt, held_out = parted(agent, self.episodes)
@@ -262,6 +276,12 @@ class _Run:
         spec, task, count = self.spec, self.source.task, self.spec.evaluation.episodes
         journal = self.place.work / f"episodes-{update}.jsonl"
         played = _read_journal(journal)
+        waiting = [number for number in range(count) if number not in played]
+        if waiting and trainer.update > update:
+            raise DataError(
+                f"{journal} has lost episodes, and the training has gone on since: the disk was "
+                f"not in time for a power cut. Remove {self.place.work} to begin anew."
+            )
         began = time.monotonic()
         with journal.open("a") as out:
 
@@ -274,12 +294,13 @@ class _Run:
                 trainer.model,
                 task,
                 seed=spec.seed,
-                numbers=[number for number in range(count) if number not in played],
+                numbers=waiting,
                 told=told,
                 progress=self.progress,
                 doing=f"playing {count} episodes after {update:,} updates",
             ):
                 played[episode.number] = episode.plain()
+        to_disk(journal)  # before the training goes on
         returns = [played[number]["return"] for number in range(count)]
         mean = float(np.mean(returns))
         return {
@@ -305,9 +326,6 @@ class _Run:
         returns = episodes.returns
         mean = float(returns.mean())
         task = self.source.task
-        facts: Mapping[str, Any] = {}
-        if status == "done":
-            facts = spec.agent.facts(facts_of(episodes))
         return RunRecord(
             status=status,
             hash=self.hash,
@@ -327,7 +345,7 @@ class _Run:
                 "mean_return": mean,
                 "mean_score": task.score(mean) if task.reference else None,
             },
-            facts=facts,
+            facts=self.facts,
             training=training,
             checkpoint_rule="last",
             evaluations=evaluations,

@@ -12,13 +12,12 @@ from seqrl.agents.agent import Agent
 from seqrl.evaluation import play
 from seqrl.nets.model import Model
 from seqrl.plain import from_plain, to_plain
-from seqrl.policy import Policy, about_policy
+from seqrl.policy import Policy
 from seqrl.runs.run import Source, parted
 from seqrl.tasks.environment import Environments
 from seqrl.tokens.tokenizer import fit
 from seqrl.tokens.windows import Windows
-from seqrl.training.checkpoint import tensors_of, write_checkpoint
-from tests.runs.making import agent_classes, small, toy_source
+from tests.runs.making import agent_classes, small, toy_source, write_policy
 
 AGENTS = pytest.mark.parametrize("kind", agent_classes(), ids=lambda kind: kind.__name__)
 
@@ -118,9 +117,8 @@ def test_a_checkpoint_acts_alike_without_the_data(
 ) -> None:
     """A checkpoint that needs the data set, or rounds a scale, cannot be passed on."""
     agent = small(kind)
-    model, task = model_of(agent, source), source.task
-    file = tmp_path / "agent.safetensors"
-    write_checkpoint(file, tensors_of(model), about_policy(agent, task, model.tokenizer))
+    file, task = tmp_path / "agent.safetensors", source.task
+    model = write_policy(agent, source, file)
     monkeypatch.setenv("SEQRL_HOME", str(tmp_path / "empty"))
     loaded = Policy.load(file)
     assert loaded.agent == agent and loaded.task == task

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.data.behaviours import SETS
+from seqrl.runs.run import Source
 from tests.conftest import Ended
 from tests.data import small_build
+from tests.runs.making import small, write_policy
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 MAKEFILE = (Path(__file__).parents[2] / "Makefile").read_text()
@@ -46,11 +49,18 @@ def test_score_is_what_the_readme_says(seqrl: Callable[..., Ended]) -> None:
     assert seqrl("score", "--task", "hopper-medium", "--return", "1985").out.strip() == "61.6"
 
 
-def test_python_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.filterwarnings("ignore:.*out of date.*")  # Gymnasium says it of every v4
+def test_python_runs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     """Copied from the README into a notebook, it must run; on a small set here."""
     monkeypatch.setitem(SETS, small_build.NAME, small_build.SMALL)
+    monkeypatch.chdir(tmp_path)
+    write_policy(
+        small(DecisionTransformer), Source.of(small_build.NAME), Path("hopper.safetensors")
+    )
     for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), {})
+        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
     assert "Episode(" in capsys.readouterr().out
 
 

@@ -6,13 +6,19 @@ from inspect import isabstract
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import seqrl.agents
 from seqrl.agents.agent import Agent
 from seqrl.data.source import import_data
 from seqrl.evaluation import Evaluation
+from seqrl.nets.model import Model
 from seqrl.nets.network import Network
+from seqrl.policy import about_policy
 from seqrl.runs.experiment import RunSpec
 from seqrl.runs.run import Source
+from seqrl.tokens.tokenizer import fit
+from seqrl.training.checkpoint import tensors_of, write_checkpoint
 from seqrl.training.settings import Training
 from tests.toy import ENVIRONMENT
 
@@ -66,3 +72,11 @@ def spec_of(agent: Agent, source: Source, **given: Any) -> RunSpec:
         "evaluation": EVALUATION,
     }
     return RunSpec(**usual | given)
+
+
+def write_policy(agent: Agent, source: Source, file: Path) -> Model:
+    """Write a checkpoint of an agent that has learnt nothing; its model."""
+    tokenizer = fit(agent.layout(), source.episodes)
+    model = agent.model(tokenizer, torch.Generator().manual_seed(0)).eval()
+    write_checkpoint(file, tensors_of(model), about_policy(agent, source.task, tokenizer))
+    return model

@@ -218,6 +218,27 @@ def test_killed_in_training_and_in_evaluation_it_ends_the_same(tmp_path: Path) -
     assert all(torch.equal(weights[name], expected_weights[name]) for name in expected_weights)
 
 
+def test_lost_episodes_are_not_played_with_later_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut the journal may be older than the weights: the returns would be theirs."""
+    source, agent = toy_source(), small(DecisionTransformer)
+    evaluation = Evaluation(episodes=5, times=2)
+    with monkeypatch.context() as broken:
+        broken.setattr("seqrl.training.trainer.Trainer.write_policy", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            done(agent, source, tmp_path, evaluation=evaluation)
+    (journal,) = tmp_path.rglob("episodes-15.jsonl")
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[:3]) + lines[3][:10])
+    with pytest.raises(DataError, match="has lost episodes"):
+        done(agent, source, tmp_path, evaluation=evaluation)
+    journal.write_text("".join(lines))
+    record, _ = done(agent, source, tmp_path, evaluation=evaluation)
+    whole, _ = done(agent, source, tmp_path / "whole", evaluation=evaluation)
+    assert [e["episodes"] for e in record.evaluations] == [e["episodes"] for e in whole.evaluations]
+
+
 def test_two_at_once_are_one_run(tmp_path: Path) -> None:
     """The same command in two terminals must not run twice, nor write into one another's files."""
     toy_source()
@@ -225,6 +246,40 @@ def test_two_at_once_are_one_run(tmp_path: Path) -> None:
     assert [process.wait() for process in both] == [0, 0]
     evaluations, _ = _finished(tmp_path)
     assert len(evaluations) == 3 and not list((tmp_path / ".work").iterdir())
+
+
+AGENT = """
+from dataclasses import dataclass
+
+from seqrl.agents.behaviour_cloning import BehaviourCloning
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lazy(BehaviourCloning):
+    "Copies, and does half of it."
+
+    share: float = 0.5
+
+    def act(self, model, history):
+        return self.share * super().act(model, history)
+"""
+
+
+def test_an_agent_of_ones_own_is_one_file(
+    seqrl: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever must register, subclass a trainer or edit the package goes elsewhere."""
+    toy_source()
+    (tmp_path / "lazy_agent.py").write_text(AGENT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    less = ["--set", "training.updates=20", "--set", "network.layers=1", "--set", "share=0.25"]
+    ended = seqrl("run", "lazy_agent:Lazy", "file/toy", *less, "--episodes", 3, "--json")
+    assert ended.status == 0, ended.err
+    record = json.loads(ended.out)
+    assert record["agent"]["is"] == "lazy_agent:Lazy" and record["agent"]["share"] == 0.25
+    policy = Policy.load(Path(record["record"]).with_suffix(".safetensors"))
+    assert type(policy.agent).__name__ == "Lazy" and policy.agent.share == 0.25  # type: ignore[attr-defined]
 
 
 def test_the_command(seqrl: Callable[..., Ended], tmp_path: Path) -> None:
