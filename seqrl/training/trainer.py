@@ -36,7 +36,7 @@ METRICS_EVERY = 100
 HELD_OUT_EVERY = 1000
 """Updates between two looks at held-out episodes."""
 
-HELD_OUT_WINDOWS = 1024
+HELD_OUT_WINDOWS = 256
 
 OUT_OF_RANGE = 1e4
 """What no signal reaches on the network's scale when all is well."""
@@ -91,6 +91,8 @@ class Trainer:
         """Time that they took, in all processes that had a part in them."""
         self._since: list[dict[str, Tensor]] = []
         """What was measured in each update since the last line of metrics."""
+        self._loss = math.nan
+        """The last one that was looked at."""
         self._generator = torch.Generator()
         self._optimizer = torch.optim.AdamW(
             _groups(model, settings), lr=settings.learning_rate, betas=settings.betas, fused=True
@@ -194,7 +196,7 @@ class Trainer:
     # ---- what is told meanwhile --------------------------------------------------------------
 
     def _show(self, rate: float) -> None:
-        if self._since and (self.device.type == "cpu" or len(self._since) == 1):
+        if self._since and self.device.type == "cpu":
             self._loss = float(self._since[-1]["loss"])
         note = f"loss {self._loss:.4g}, {rate:.3g} updates/s"
         self._progress("training", self.update, self.settings.updates, "updates", note)
@@ -254,10 +256,9 @@ class Trainer:
         progress = about.pop("training")
         self.model.load_state_dict(named(tensors, "weights."))
         for name, weight in self.model.named_parameters():
-            self._optimizer.state[weight] = {
-                key: tensors[f"optimizer.{key}.{name}"].to(self.device)
-                for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                if (kept := tensors.get(f"optimizer.{key}.{name}")) is not None:
+                    self._optimizer.state[weight][key] = kept.to(self.device)
         self.update, self.seconds = progress["update"], progress["seconds"]
         self._since = [
             {name: torch.tensor(v, device=self.device) for name, v in values.items()}
