@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seqrl.cli import behaviours, data, doctor, run, tasks
+from seqrl.cli import behaviours, data, doctor, run, speed, tasks
 from seqrl.cli.output import complain
 from seqrl.errors import SeqrlError
 
@@ -27,6 +27,7 @@ app.command("tasks")(tasks.tasks)
 app.command("score")(tasks.score)
 app.add_typer(data.app, name="data")
 app.add_typer(behaviours.app, name="behaviours")
+app.add_typer(speed.app, name="speed")
 
 
 def _show_version(wanted: bool) -> None:

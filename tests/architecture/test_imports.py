@@ -18,7 +18,7 @@ LEVELS = [
     {"agents"},
     {"evaluation", "policy"},
     {"runs", "experiments"},
-    {"doctor"},
+    {"doctor", "speed"},
     {"cli", "__main__"},
 ]
 """Each level imports only its own and those above it in this list."""
@@ -33,8 +33,9 @@ HEAVY = {
     "numpy",
     "rich",
     "huggingface_hub",
+    "transformers",
 }
-LATE = {"torch", "gymnasium", "mujoco", "ray", "minari", "h5py", "huggingface_hub"}
+LATE = {"torch", "gymnasium", "mujoco", "ray", "minari", "h5py", "huggingface_hub", "transformers"}
 """Imported inside the function that needs them, never by importing one of our files."""
 
 SUBCLASSES = {
@@ -45,6 +46,11 @@ SUBCLASSES = {
     "nets/perceptron.py": {"torch"},
     "nets/token_model.py": {"torch"},
     "nets/transformer.py": {"torch"},
+    "speed/dt.py": {"torch"},
+    "speed/flops.py": {"torch"},
+    "speed/playing.py": {"torch", "transformers"},
+    "speed/published.py": {"torch", "transformers"},
+    "speed/race.py": {"torch"},
     "tokens/windows.py": {"torch"},
     "training/checkpoint.py": {"torch"},
     "training/trainer.py": {"torch"},

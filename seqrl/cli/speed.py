@@ -1,0 +1,182 @@
+"""`seqrl speed ...`: how fast the suite is here, beside others who do the same work."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from seqrl.cli.data import DATA_DIR, FAMILY
+from seqrl.cli.output import one_decimal, remark, say, say_json, say_table, shown_progress
+from seqrl.cli.run import DEVICE
+from seqrl.cli.tasks import JSON
+
+if TYPE_CHECKING:
+    from seqrl.speed.dt import Speed
+    from seqrl.speed.playing import Pace
+
+app = typer.Typer(
+    help="How fast it is here, beside others who do the same work.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+LOSS_APART = 0.01
+"""Share by which the losses of two trainings that differ in dropout's chance alone may differ."""
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `dt` a command of its own while it is the only one."""
+
+
+@app.command("dt")
+def dt(
+    task: Annotated[str, typer.Option(help="Full or short name.")] = "hopper-medium",
+    updates: Annotated[int, typer.Option(help="Updates of each training.", min=4)] = 200,
+    seeds: Annotated[int, typer.Option(help="Trainings of each side.", min=1)] = 3,
+    episodes: Annotated[
+        int, typer.Option(help="Episodes that seqrl plays; transformers plays a few.", min=1)
+    ] = 100,
+    threads: Annotated[int, typer.Option(help="CPU threads of both sides.", min=1)] = 1,
+    device: DEVICE = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(
+            help="What seqrl trains in; auto is float32, and bfloat16 too where the device is made "
+            "for it. transformers trains in float32, and in bfloat16 too where seqrl does."
+        ),
+    ] = "auto",
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(help="Play this trained network of seqrl run, not the one just trained."),
+    ] = None,
+    family: FAMILY = None,
+    data_dir: DATA_DIR = None,
+    as_json: JSON = False,
+) -> None:
+    """Train and play the Decision Transformer, and transformers' own with the same weights on the
+    same windows, in one process and in turns; print how fast each is, and whether they agree.
+    """
+    from seqrl.errors import need_extra
+
+    need_extra("transformers", "dev", "seqrl speed dt")
+    from seqrl.runs.run import Source
+    from seqrl.speed.dt import measure
+
+    with shown_progress() as progress:
+        source = Source.of(task, family=family, data_dir=data_dir, progress=progress)
+        if source.choice.fallback:
+            remark(f"{task} -> {source.task.name}, because {source.choice.reason}.")
+        speed = measure(
+            source,
+            updates=updates,
+            seeds=seeds,
+            episodes=episodes,
+            threads=threads,
+            device=device,
+            precision=precision,
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+    if as_json:
+        say_json(speed.plain())
+        return
+    _say_training(speed)
+    say()
+    _say_playing(speed)
+    say()
+    _say_caption(speed, task)
+
+
+def _say_training(speed: "Speed") -> None:
+    rows = []
+    for side in speed.sides:
+        low, middle, high = side.times_faster(speed.yardstick)
+        rows.append(
+            [
+                f"{side.name}, {side.precision}",
+                f"{side.updates_per_second:.3g}",
+                f"{middle:.2f}",
+                f"{low:.2f} to {high:.2f}",
+                f"{side.loss:.5f}",
+                f"{100 * speed.loss_apart(side):.2f} %",
+            ]
+        )
+    head = ["training", "updates/s", "times faster", "middle half", "last loss", "apart"]
+    say_table(head, rows, right=range(1, 6))
+    for side in speed.sides:
+        if speed.loss_apart(side) > LOSS_APART:
+            remark(
+                f"the last loss of {side.name} in {side.precision} is more than "
+                f"{100 * LOSS_APART:.0f} % away from transformers' in float32: dropout's chance, "
+                "if updates or seeds are few; else the two do not do the same work."
+            )
+    same = speed.agreement
+    say(
+        f"same network: without dropout the loss of a batch differs by {same.loss:.1e} of its "
+        f"value, the norm of its gradient by {same.gradient_norm:.1e}"
+    )
+    for side in speed.sides:
+        if side.name == "seqrl":
+            shares = " and ".join(
+                f"{100 * speed.used(side, kind):.0f} % of the {peak / 1e9:,.0f} GFLOP/s that "
+                f"torch.mm reaches in {kind}"
+                for kind, peak in speed.peaks.items()
+            )
+            say(
+                f"matrix products, {side.precision}: {speed.flops / 1e9:.2f} GFLOP an update, "
+                f"{speed.flops * side.updates_per_second / 1e9:,.1f} GFLOP/s: {shares}"
+            )
+
+
+def _say_playing(speed: "Speed") -> None:
+    match = speed.match
+
+    def row(name: str, pace: "Pace", times: float) -> list[str]:
+        return [
+            name,
+            f"{1000 * pace.per_step:.3f}",
+            f"{times:.2f}",
+            f"{pace.per_episode:.3g}",
+            f"{pace.episodes:,}",
+            one_decimal(pace.steps / pace.episodes),
+        ]
+
+    head = ["playing, float32", "ms/step", "times faster", "s/episode", "episodes", "steps each"]
+    rows = [row("seqrl", match.ours, match.times_faster), row("transformers", match.theirs, 1.0)]
+    say_table(head, rows, right=range(1, 6))
+    mine, yours = zip(*match.returns, strict=True)
+    say(
+        f"same play: over the first {match.compared} steps of an episode the actions differ by "
+        f"{match.apart:.1e} at most; the mean return of the first {len(mine)} episodes is "
+        f"{one_decimal(sum(mine) / len(mine))} and {one_decimal(sum(yours) / len(yours))}"
+    )
+
+
+def _say_caption(speed: "Speed", task: str) -> None:
+    machine, dropout = speed.machine, speed.dropout
+    say(
+        f"  {speed.data}; batches of {speed.batch} windows of {speed.steps} steps; "
+        f"{speed.updates:,} updates, {len(speed.yardstick.losses)} seeds; dropout {dropout} in all "
+        "three places, AdamW, warm-up and clipping the same on both sides"
+    )
+    say(
+        "  one process, in turns; speed is the middle block's, times faster the middle of the "
+        "ratios block by block; seqrl's whole loop, windows drawn in it, against a plain loop on "
+        "prepared batches; the last loss is the mean over the last updates and all seeds"
+    )
+    say(
+        f"  played: a network {speed.network_played}; seqrl all episodes together, environments "
+        "made meanwhile, transformers one at a time; times faster is a step against a step"
+    )
+    load = "" if speed.load is None else f", load {speed.load:.1f} when it began"
+    where = machine["gpu"] or machine["processor"]
+    say(f"  {where}, {machine['threads']} threads, {machine['platform']}{load}")
+    say("  " + ", ".join(f"{name} {found}" for name, found in speed.versions.items()))
+    if any(side.precision == "bfloat16" for side in speed.sides):
+        say(
+            "What bfloat16 does to the score, over paired seeds: run each of these with --seed 0, "
+            "1, 2, ... and compare.\n"
+            f"  seqrl run DT {task} --set training.precision=float32\n"
+            f"  seqrl run DT {task} --set training.precision=bfloat16"
+        )
