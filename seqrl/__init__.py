@@ -10,14 +10,20 @@ from typing import Any
 __version__ = version("seqrl")
 
 _PUBLIC = {
+    "Agent": "seqrl.agents.agent",
+    "Environments": "seqrl.tasks.environment",
     "Episode": "seqrl.episodes",
     "Episodes": "seqrl.episodes",
-    "Environments": "seqrl.tasks.environment",
+    "Evaluation": "seqrl.evaluation",
+    "Experiment": "seqrl.runs.experiment",
+    "Network": "seqrl.nets.network",
     "Policy": "seqrl.policy",
     "SeqrlError": "seqrl.errors",
     "Task": "seqrl.tasks.task",
+    "Training": "seqrl.training.settings",
     "open_episodes": "seqrl.data.source",
     "task_named": "seqrl.data.source",
+    "when": "seqrl.runs.experiment",
 }
 
 __all__ = sorted([*_PUBLIC, "__version__"])

@@ -25,7 +25,13 @@ from tests.tokens.test_signals import made
 from tests.tokens.test_tokenizer import BINS, VECTORS
 
 SETTINGS = Training(
-    updates=12, batch=8, learning_rate=1e-2, weight_decay=0.1, clip=0.5, decay="cosine"
+    updates=12,
+    batch=8,
+    learning_rate=1e-2,
+    weight_decay=0.1,
+    clip=0.5,
+    decay="cosine",
+    precision="float32",
 )
 
 
