@@ -16,7 +16,7 @@ LEVELS = [
     {"nets"},
     {"training"},
     {"agents"},
-    {"evaluation", "policy"},
+    {"evaluation", "policy", "video"},
     {"runs", "experiments"},
     {"doctor", "speed"},
     {"cli", "__main__"},
@@ -34,8 +34,9 @@ HEAVY = {
     "rich",
     "huggingface_hub",
     "transformers",
+    "imageio",
 }
-LATE = {"torch", "gymnasium", "mujoco", "ray", "minari", "h5py", "huggingface_hub", "transformers"}
+LATE = HEAVY - {"numpy", "rich"}
 """Imported inside the function that needs them, never by importing one of our files."""
 
 SUBCLASSES = {
