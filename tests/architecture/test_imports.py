@@ -18,6 +18,7 @@ LEVELS = [
     {"agents"},
     {"evaluation", "policy", "video"},
     {"runs", "experiments"},
+    {"report"},
     {"doctor", "speed"},
     {"cli", "__main__"},
 ]
@@ -34,6 +35,8 @@ HEAVY = {
     "rich",
     "huggingface_hub",
     "transformers",
+    "matplotlib",
+    "seaborn",
     "imageio",
 }
 LATE = HEAVY - {"numpy", "rich"}
