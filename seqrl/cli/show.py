@@ -54,7 +54,7 @@ def show(
 def _cells(row: "TokenRow", by_reading_rule: bool) -> list[str]:
     read_from = row.read_from if by_reading_rule or row.read_from is None else "see network"
     return [
-        str(row.number),
+        "goal" if row.number is None else str(row.number),
         row.label,
         row.signal,
         row.encoding,

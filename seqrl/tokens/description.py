@@ -1,5 +1,6 @@
-"""A layout told to people: every token of the block, how it is made, seen and predicted. Plain
-data, and none of it needs the data set to be here.
+"""A layout told to people: every token of goals and block, how it is made, seen and predicted.
+
+Plain data, and none of it needs the data set to be here.
 """
 
 from collections.abc import Sequence
@@ -19,10 +20,10 @@ MADE_UP_STEPS = 8
 
 @dataclass(frozen=True)
 class TokenRow:
-    """One token of the block."""
+    """One token of the block, or a goal's."""
 
-    number: int
-    """Counted from 1."""
+    number: int | None
+    """Counted from 1 within the block; nothing for a goal."""
     label: str
     signal: str
     """With its settings."""
@@ -38,7 +39,7 @@ def unfitted(layout: TokenLayout, task: Task) -> Tokenizer:
     """Return a tokenizer whose shapes are right and whose numbers are not: fitted to made-up
     episodes of the task's shape."""
     episodes = _made_up(task)
-    for part in layout.parts:
+    for part in layout.named.values():
         try:
             checked(part.signal, part.signal.offline(episodes), episodes)
         except Exception as error:  # a signal of the user's own may raise anything
@@ -78,19 +79,28 @@ def _made_up(task: Task) -> Episodes:
 
 
 def rows_of(tokenizer: Tokenizer) -> list[TokenRow]:
-    """Describe every token of the block, by the reading rule: each is read from the one in front.
+    """Describe the tokens of the goals, then of the block, by the reading rule: each is read from
+    the one in front.
 
-    In front of the block's first token stands the last one of the step before.
+    In front of the block's first token stands the last one of the step before; in the window's
+    first step the last goal's, or nothing.
     """
-    slots = tokenizer.slots
-    before = [f"{slots[-1].label} of the step before", *(slot.label for slot in slots[:-1])]
+    goals, slots = tokenizer.prefix_slots, tokenizer.slots
+    at_first = f" (at first {goals[-1].label})" if goals else ""
+    before = [
+        f"{slots[-1].label} of the step before{at_first}",
+        *(slot.label for slot in slots[:-1]),
+    ]
     return [
-        _row(number, slot, tokenizer.widths[slot.part.name], in_front)
-        for number, (slot, in_front) in enumerate(zip(slots, before, strict=True), 1)
+        *(_row(None, slot, tokenizer.widths[slot.name], "") for slot in goals),
+        *(
+            _row(number, slot, tokenizer.widths[slot.name], in_front)
+            for number, (slot, in_front) in enumerate(zip(slots, before, strict=True), 1)
+        ),
     ]
 
 
-def _row(number: int, slot: Slot, width: int, in_front: str) -> TokenRow:
+def _row(number: int | None, slot: Slot, width: int, in_front: str) -> TokenRow:
     part = slot.part
     return TokenRow(
         number=number,
@@ -129,24 +139,30 @@ def _encoding_in_words(encoding: Encoding, width: int) -> str:
 
 def window_in_words(layout: TokenLayout, rows: Sequence[TokenRow]) -> dict[str, str]:
     """Describe the window around the block: its size, and what the layout says of it."""
-    size = layout.steps * len(rows)
+    block = [row for row in rows if row.number is not None]
+    goals = len(rows) - len(block)
+    size = goals + layout.steps * len(block)
     by_step = layout.positions == "episode step"
     filling = layout.after_end == "filling"
     over_real = layout.loss_over == "real steps"
-    untold = "" if rows[0].read_from is None else "; the window's first token is not predicted"
+    untold = block[0].read_from is not None and not goals
     return {
-        "window": f"{_count(layout.steps, 'step')} x {_count(len(rows), 'token')} = "
-        f"{_count(size, 'token')}",
-        "positions": "the step of the episode, one for all tokens of a step"
-        if by_step
-        else "the token of the window",
+        "window": (f"{_count(goals, 'goal token')} + " if goals else "")
+        + f"{_count(layout.steps, 'step')} x {_count(len(block), 'token')} = "
+        + _count(size, "token"),
+        "positions": (
+            "the step of the episode, one for all tokens of a step"
+            if by_step
+            else "the token of the window"
+        )
+        + ("; goals have none" if goals else ""),
         "after an episode's end": "filling that counts for nothing"
         if filling
         else "an end token, which is learnt",
         "loss averaged over": (
             "real steps" if over_real else "all positions of the window, unpredicted ones as zeros"
         )
-        + untold,
+        + ("; the window's first token is not predicted" if untold else ""),
     }
 
 

@@ -51,6 +51,14 @@ class Binned(BehaviourCloning):
         )
 
 
+class Wanting(Binned):
+    def layout(self):
+        return TokenLayout(
+            Part("action", Bins(count=20), loss=5.0),
+            steps=4, positions="token", prefix=(Part("episode_return", Vector()),),
+        )
+
+
 class Astray(Binned):
     def layout(self):
         return TokenLayout(Part(Lost(), Vector()), Part("action", Vector(), loss=1.0), steps=1)
@@ -101,6 +109,22 @@ def test_bins_and_what_is_hidden(
     assert "all positions of the window" in text and "first token is not predicted" in text
     rows = [line.split() for line in text.splitlines()]
     assert [row[1] for row in rows if "hidden" in row] == ["value[0]"]
+
+
+def test_goals_stand_in_front(seqrl: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that the table leaves out is one that the window has too much."""
+    (tmp_path / "wanting.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = json.loads(seqrl("show", "wanting:Wanting", "hopper-medium", "--json").out)
+    assert [(t["number"], t["label"], t["read_from"]) for t in found["tokens"]] == [
+        (None, "goal_episode_return", None),
+        (1, "action[0]", "action[2] of the step before (at first goal_episode_return)"),
+        (2, "action[1]", "action[0]"),
+        (3, "action[2]", "action[1]"),
+    ]
+    assert found["window"]["window"] == "1 goal token + 4 steps x 3 tokens = 13 tokens"
+    text = seqrl("show", "wanting:Wanting", "hopper-medium").out
+    assert "goal  goal_episode_return" in text and "is not predicted" not in text
 
 
 def test_a_signal_that_cannot_be_computed_is_named(
