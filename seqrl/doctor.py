@@ -24,7 +24,7 @@ EXTRAS = {
     "robotics": "gymnasium-robotics",
     "hub": "huggingface_hub",
     "tensorboard": "tensorboard",
-    "video": "imageio",
+    "video": "imageio-ffmpeg",
     "behaviours": "sbx-rl",
 }
 HOST_SECONDS = 3.0

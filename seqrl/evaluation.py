@@ -62,6 +62,8 @@ class Played:
     """Of the environment."""
     return_: float
     length: int
+    terminated: bool
+    """By the task's own rule; else its time was up."""
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
@@ -70,6 +72,7 @@ class Played:
             "seed": self.seed,
             "return": self.return_,
             "length": self.length,
+            "terminated": self.terminated,
         }
 
 
@@ -94,15 +97,16 @@ def play(
     progress: Progress = silent,
     doing: str = "playing",
     seen: Callable[["Environments"], None] = lambda environments: None,
+    pictures: bool = False,
 ) -> list[Played]:
     """Play the episodes with these numbers, in their order. `told` hears of each when it ends;
-    `seen` is called before every step, for whoever wants to look."""
+    `seen` is called before every step, for whoever wants to look, and with `pictures` can."""
     from seqrl.tasks.environment import Environments
 
     if not numbers:
         return []
     rows = np.array(list(numbers))  # which episode each row plays [B]
-    environments = Environments(task, len(rows))
+    environments = Environments(task, len(rows), pictures=pictures)
     seeds = [environment_seed(seed, task, number) for number in rows.tolist()]
     history = History(
         environments.start(seeds),
@@ -124,9 +128,9 @@ def play(
         heard = np.zeros(len(place)) if task.rewards_at_end else outcome.rewards
         history.add(actions, heard, outcome.observations)
         over = outcome.terminated | outcome.timed_out
-        for at in place[over]:
-            number = int(rows[at])
-            played = Played(number, seeds[at], float(returns[at]), history.step)
+        for at, terminated in zip(place[over], outcome.terminated[over], strict=True):
+            number, sum_ = int(rows[at]), float(returns[at])
+            played = Played(number, seeds[at], sum_, history.step, bool(terminated))
             finished[number] = played
             told(played)
         if over.any():

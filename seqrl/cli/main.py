@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seqrl.cli import behaviours, data, doctor, run, speed, tasks
+from seqrl.cli import behaviours, data, doctor, play, run, show, speed, targets, tasks
 from seqrl.cli.output import complain
 from seqrl.errors import SeqrlError
 
@@ -22,7 +22,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("doctor")(doctor.doctor)
+app.command("show")(show.show)
 app.command("run")(run.run)
+app.command("play")(play.play)
+app.command("targets")(targets.targets)
 app.command("tasks")(tasks.tasks)
 app.command("score")(tasks.score)
 app.add_typer(data.app, name="data")

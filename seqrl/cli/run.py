@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seqrl.cli.choosing import AGENT, EXPERIMENT, SETTINGS, TASK, chosen
 from seqrl.cli.data import DATA_DIR, FAMILY
 from seqrl.cli.output import one_decimal, remark, say, say_json, shown_progress
 from seqrl.cli.tasks import JSON
 
 if TYPE_CHECKING:
-    from seqrl.agents.agent import Agent
     from seqrl.training.trainer import Told
 
 RESULTS = Annotated[Path, typer.Option(help="Folder for records and checkpoints.")]
@@ -23,25 +23,11 @@ THREADS = Annotated[
 
 
 def run(
-    agent: Annotated[
-        str,
-        typer.Argument(help="Its name in the experiment (DT, BC, ...), or module:Class of yours."),
-    ],
-    task: Annotated[str, typer.Argument(help="Full or short name, e.g. hopper-medium.")],
+    agent: AGENT,
+    task: TASK,
     seed: Annotated[int, typer.Option(help="Of weights, windows and evaluation.", min=0)] = 0,
-    experiment: Annotated[
-        str,
-        typer.Option(help="Where agents and settings come from: quick, paper, or a file mine.py."),
-    ] = "quick",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="FIELD=VALUE",
-            help="Change a field of the agent, e.g. training.updates=10000 or target=1800; as "
-            "often as you like. --set help lists them all.",
-        ),
-    ] = None,
+    experiment: EXPERIMENT = "quick",
+    settings: SETTINGS = None,
     episodes: Annotated[
         int | None, typer.Option(help="Episodes of the evaluation; else the experiment's.", min=1)
     ] = None,
@@ -66,20 +52,17 @@ def run(
     """
     from dataclasses import replace
 
-    from seqrl.runs.experiment import RunSpec, agent_named, experiment_named
+    from seqrl.runs.experiment import RunSpec
     from seqrl.runs.run import Source, run_one
 
-    chosen = experiment_named(experiment)
-    name, made = agent_named(agent, chosen, task)
-    changes = settings or []
-    if "help" in changes:
-        _say_fields(made)
+    choice = chosen(agent, task, experiment, settings)
+    if choice is None:
         return
-    made = _changed(made, changes)
+    found, name, made = choice
     evaluation = replace(
-        chosen.evaluation,
-        episodes=episodes or chosen.evaluation.episodes,
-        times=times or chosen.evaluation.times,
+        found.evaluation,
+        episodes=episodes or found.evaluation.episodes,
+        times=times or found.evaluation.times,
     )
     evaluation.milestones(made.training.updates)
     told = _tensorboard(tensorboard) if tensorboard else None
@@ -125,34 +108,6 @@ def run(
     say(f"  record      {place.record}")
     say(f"  checkpoint  {place.checkpoint}")
     say(f"Watch it: seqrl play {place.checkpoint}")
-
-
-def _changed(agent: "Agent", changes: list[str]) -> "Agent":
-    from seqrl.errors import SeqrlError
-    from seqrl.plain import changed_by_text
-
-    for change in changes:
-        field, equals, value = change.partition("=")
-        if not equals:
-            raise SeqrlError(
-                f"--set {change}: say FIELD=VALUE, e.g. training.updates=10000. --set help lists "
-                "the fields."
-            )
-        agent = changed_by_text(agent, field.strip(), value.strip())
-    return agent
-
-
-def _say_fields(agent: "Agent", path: str = "") -> None:
-    from dataclasses import is_dataclass
-
-    from seqrl.plain import fields_of, in_words
-
-    for name, hint in fields_of(type(agent)).items():
-        value = getattr(agent, name)
-        if is_dataclass(value):
-            _say_fields(value, f"{path}{name}.")  # type: ignore[arg-type]
-        else:
-            say(f"{path}{name}={value}  ({in_words(hint)})")
 
 
 def _tensorboard(folder: Path) -> "Told":

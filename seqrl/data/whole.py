@@ -9,11 +9,12 @@ from uuid import uuid4
 
 @contextmanager
 def put_whole(target: Path) -> Iterator[Path]:
-    """Give a name to write to; what stands there in the end takes the place of `target`.
+    """Give a name to write to, with the same ending; what stands there in the end takes the place
+    of `target`.
 
     Whatever goes wrong meanwhile leaves `target` as it was.
     """
-    fresh = target.with_name(f".{target.name}.{uuid4().hex[:12]}")
+    fresh = target.with_name(f".{uuid4().hex[:12]}.{target.name}")
     try:
         yield fresh
         to_disk(fresh)

@@ -16,7 +16,7 @@ from typing import Any
 from seqrl.agents.agent import Agent
 from seqrl.errors import SeqrlError, UnknownName, told_plainly
 from seqrl.evaluation import Evaluation
-from seqrl.plain import changed, class_at
+from seqrl.plain import changed, changed_by_text, class_at
 
 SHIPPED = "seqrl.experiments"
 
@@ -162,3 +162,16 @@ def agent_named(name: str, experiment: Experiment, task: str) -> tuple[str, Agen
         return kind.__name__, kind()
     except TypeError as error:
         raise SeqrlError(f"{name} cannot be made without arguments: {error}.") from error
+
+
+def with_settings(agent: Agent, changes: Iterable[str]) -> Agent:
+    """Return an agent with fields changed as FIELD=VALUE says."""
+    for change in changes:
+        field, equals, value = change.partition("=")
+        if not equals:
+            raise SeqrlError(
+                f"--set {change}: say FIELD=VALUE, e.g. training.updates=10000. --set help lists "
+                "the fields."
+            )
+        agent = changed_by_text(agent, field.strip(), value.strip())
+    return agent

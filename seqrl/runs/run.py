@@ -263,6 +263,7 @@ class _Run:
             folder=self.place.work,
             about={
                 "hash": self.hash,
+                "seed": self.spec.seed,
                 "versions": versions(),
                 **about_policy(agent, self.source.task, tokenizer),
             },

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from seqrl.episodes import Array
 from seqrl.errors import SeqrlError, UnknownName
+from seqrl.tasks.drawing import cannot_draw, draw, follow, mujoco, stop_drawing
 from seqrl.tasks.task import Reference, Task
 
 _log = logging.getLogger(__name__)
@@ -33,12 +34,16 @@ def _hear_mujoco(message: str) -> None:
     )
 
 
-def make(task: Task) -> Any:
-    """Make an environment of `task` without time limit: the caller counts to the horizon."""
+def make(task: Task, *, pictures: bool = False) -> Any:
+    """Make an environment of `task` without time limit: the caller counts to the horizon. With
+    `pictures` it can draw itself."""
     if task.not_playable:
         raise SeqrlError(f"{task.name} cannot be played here: {task.not_playable}.")
-    environment = _made(task.environment, task.environment_settings)
+    drawing = {"render_mode": "rgb_array"} if pictures else {}
+    environment = _made(task.environment, {**task.environment_settings, **drawing})
     _check_spaces(task, environment)
+    if pictures:
+        follow(environment)
     return environment
 
 
@@ -76,9 +81,8 @@ def task_in(
 
 def _made(environment: str, settings: Mapping[str, Any]) -> Any:
     import gymnasium
-    import mujoco
 
-    mujoco.set_mju_user_warning(_hear_mujoco)
+    mujoco().set_mju_user_warning(_hear_mujoco)
     with warnings.catch_warnings():
         # Gymnasium says of every -v4 that a -v5 exists. It is -v4 that is meant.
         warnings.filterwarnings("ignore", message=".*is out of date.*")
@@ -136,10 +140,10 @@ class Outcome:
 class Environments:
     """R environments of one task. `start` begins episodes, `step` moves the playing rows."""
 
-    def __init__(self, task: Task, rows: int) -> None:
-        """Make `rows` environments; none is playing yet."""
+    def __init__(self, task: Task, rows: int, *, pictures: bool = False) -> None:
+        """Make `rows` environments, which can draw themselves if asked; none is playing yet."""
         self.task = task
-        self._environments = [make(task) for _ in range(rows)]
+        self._environments = [make(task, pictures=pictures) for _ in range(rows)]
         self._steps = np.zeros(rows, np.int64)
         self._playing = np.zeros(rows, bool)
 
@@ -177,6 +181,33 @@ class Environments:
             ]
         self._playing[rows] = ~(terminated | timed_out)
         return Outcome(observations, rewards, terminated, timed_out)
+
+    def picture(self, row: int) -> NDArray[np.uint8]:
+        """Draw a row as it is now [height, width, 3]; only where made with `pictures`."""
+        environment = self._environments[row]
+        try:
+            drawn = draw(environment)
+        except SeqrlError:
+            raise
+        except Exception as error:  # whatever a graphics driver, or somebody's code, may raise
+            raise cannot_draw(self.task.environment, error) from error
+        if not isinstance(drawn, np.ndarray) or drawn.ndim != 3 or drawn.shape[2] != 3:
+            raise SeqrlError(
+                f"The environment {self.task.environment} has no pictures to film: its render mode "
+                "'rgb_array' must give arrays [height, width, 3]."
+            )
+        return drawn.astype(np.uint8)
+
+    @property
+    def picture_rate(self) -> float:
+        """Steps that are a second of the environment's own time."""
+        return float(self._environments[0].metadata.get("render_fps", 30))
+
+    def close(self) -> None:
+        """Give back what drawing holds on to; nothing can be played any more."""
+        for environment in self._environments:
+            stop_drawing(environment)
+            environment.close()
 
     def simulators(self, rows: Sequence[int] | NDArray[np.intp]) -> list["Simulator"]:
         """Give direct access to the MuJoCo simulators of `rows`."""

@@ -16,8 +16,9 @@ LEVELS = [
     {"nets"},
     {"training"},
     {"agents"},
-    {"evaluation", "policy"},
+    {"evaluation", "policy", "video"},
     {"runs", "experiments"},
+    {"report"},
     {"doctor", "speed"},
     {"cli", "__main__"},
 ]
@@ -34,8 +35,11 @@ HEAVY = {
     "rich",
     "huggingface_hub",
     "transformers",
+    "matplotlib",
+    "seaborn",
+    "imageio",
 }
-LATE = {"torch", "gymnasium", "mujoco", "ray", "minari", "h5py", "huggingface_hub", "transformers"}
+LATE = HEAVY - {"numpy", "rich"}
 """Imported inside the function that needs them, never by importing one of our files."""
 
 SUBCLASSES = {

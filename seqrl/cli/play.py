@@ -1,0 +1,107 @@
+"""`seqrl play`: watch a trained agent, in numbers or as a film."""
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqrl.cli.output import one_decimal, remark, say, say_json, say_table, shown_progress
+from seqrl.cli.run import DEVICE, THREADS
+from seqrl.cli.tasks import JSON
+
+if TYPE_CHECKING:
+    from seqrl.evaluation import Played
+    from seqrl.runs.origin import Origin
+    from seqrl.tasks.task import Task
+
+CHECKPOINT = Annotated[
+    Path, typer.Argument(help="A .safetensors file that `seqrl run` wrote, beside the record.")
+]
+SEED = Annotated[
+    int,
+    typer.Option(help="Of the episodes: with a run's seed they begin as in its record.", min=0),
+]
+
+
+def play(
+    checkpoint: CHECKPOINT,
+    episodes: Annotated[int, typer.Option(help="How many to play.", min=1)] = 5,
+    target: Annotated[
+        float | None,
+        typer.Option(help="Return to ask for, in place of the one that the agent was run with."),
+    ] = None,
+    seed: SEED = 0,
+    video: Annotated[
+        Path | None,
+        typer.Option(help="Film the first episode: an .mp4 file (extra 'video'), or a .gif."),
+    ] = None,
+    device: DEVICE = "auto",
+    threads: THREADS = None,
+    as_json: JSON = False,
+) -> None:
+    """Play a checkpoint: a line an episode, and a film if you like. Needs no data.
+
+    Episode i of seed S is the same as in the evaluation of a run with seed S.
+    """
+    from seqrl.evaluation import play as played_with
+    from seqrl.runs.origin import Origin, loaded
+    from seqrl.video import check_target, filming
+
+    if video:
+        check_target(video)
+    amount = f"{episodes} episode{'s' * (episodes > 1)}"
+    policy = loaded(checkpoint, device=device, threads=threads)
+    if target is not None:
+        policy = policy.asking(target)
+    origin = Origin.of(checkpoint, policy, seed)
+    film = filming(video) if video else nullcontext(lambda environments: None)
+    with shown_progress() as progress, film as look:
+        played = played_with(
+            policy.agent,
+            policy.model,
+            policy.task,
+            seed=seed,
+            numbers=range(episodes),
+            progress=progress,
+            doing=f"playing {amount}",
+            seen=look,
+            pictures=video is not None,
+        )
+    _say_played(played, policy.task, origin, video, as_json)
+
+
+def _say_played(
+    played: "list[Played]", task: "Task", origin: "Origin", video: Path | None, as_json: bool
+) -> None:
+    from dataclasses import asdict
+
+    import numpy as np
+
+    def score(return_: float) -> float | None:
+        return task.score(return_) if task.reference else None
+
+    def shown(return_: float) -> list[str]:
+        found = score(return_)
+        return [one_decimal(return_), "-" if found is None else one_decimal(found)]
+
+    mean = float(np.mean([episode.return_ for episode in played]))
+    if as_json:
+        rows = [{**one.plain(), "score": score(one.return_)} for one in played]
+        summary = {"episodes": rows, "return": mean, "score": score(mean)}
+        say_json({**asdict(origin), **summary, "video": str(video) if video else None})
+        return
+    rest = [(str(one.length), "terminated" if one.terminated else "time was up") for one in played]
+    say_table(
+        ["episode", "return", "score", "steps", "ended"],
+        [
+            *([str(p.number), *shown(p.return_), *r] for p, r in zip(played, rest, strict=True)),
+            ["mean", *shown(mean), one_decimal(float(np.mean([p.length for p in played]))), ""],
+        ],
+        right=(0, 1, 2, 3),
+    )
+    say(origin.caption(f"{len(played)} episode{'s' * (len(played) > 1)}"))
+    if origin.trained_with:
+        remark("versions have changed since the training: returns may be others than recorded.")
+    if video:
+        say(f"film of episode {played[0].number}: {video}")

@@ -1,0 +1,88 @@
+"""Origin: what returns that were played from a checkpoint must not be told without."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqrl.errors import told_plainly
+from seqrl.evaluation import PRECISION
+from seqrl.policy import Policy
+from seqrl.runs.run import device_named, versions
+
+
+def loaded(checkpoint: Path, *, device: str = "auto", threads: int | None = None) -> Policy:
+    """Read a checkpoint onto a device, to be played with so many CPU threads."""
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return Policy.load(checkpoint, device_named(device))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """A checkpoint, what it was trained on, and how it is played now."""
+
+    checkpoint_sha256: str
+    agent: str
+    """The class's name."""
+    data: str
+    fingerprint: str
+    environment: str
+    updates: int | None
+    """Nothing where the checkpoint does not say."""
+    training_seed: int | None
+    facts: Mapping[str, Any]
+    """What the agent says of itself, its target for instance."""
+    seed: int
+    """Of what is played now."""
+    precision: str
+    versions: Mapping[str, str]
+    """Of now."""
+    trained_with: Mapping[str, str]
+    """The versions that were others when it was trained."""
+
+    @classmethod
+    def of(cls, checkpoint: Path, policy: Policy, seed: int) -> "Origin":
+        """Describe playing a policy that was read from `checkpoint`."""
+        with told_plainly(checkpoint, "reading a checkpoint"), checkpoint.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        data, now = policy.model.tokenizer.data, versions()
+        then: Mapping[str, str] = policy.about.get("versions", {})
+        return cls(
+            checkpoint_sha256=digest,
+            agent=type(policy.agent).__name__,
+            data=data.name,
+            fingerprint=data.fingerprint,
+            environment=policy.task.environment,
+            updates=policy.about.get("updates"),
+            training_seed=policy.about.get("seed"),
+            facts=policy.agent.facts(data),
+            seed=seed,
+            precision=PRECISION,
+            versions=now,
+            trained_with={name: was for name, was in then.items() if now.get(name) != was},
+        )
+
+    def caption(self, episodes: str) -> str:
+        """Say it all in a sentence; `episodes` says what was played."""
+        facts = "".join(f"; {key.replace('_', ' ')} {_told(v)}" for key, v in self.facts.items())
+        return (
+            f"{self.agent}, trained on {self.data} (fingerprint {self.fingerprint[:8]})"
+            + ("" if self.training_seed is None else f" with seed {self.training_seed}")
+            + ("" if self.updates is None else f" for {self.updates:,} updates")
+            + f", checkpoint {self.checkpoint_sha256[:8]}; played in {self.environment}, {episodes}"
+            f", seed {self.seed}, in {self.precision}{facts}; {_listed(self.versions)}"
+            + (f"; trained with {_listed(self.trained_with)}" if self.trained_with else "")
+            + "."
+        )
+
+
+def _told(value: object) -> str:
+    return f"{value:,.1f}" if isinstance(value, float) else str(value)
+
+
+def _listed(versions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in versions.items())

@@ -1,0 +1,77 @@
+"""Which targets are asked for, and a table that is never of two things at once."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from seqrl.errors import DataError, SeqrlError
+from seqrl.runs.sweep import take_up, write_sweep
+from seqrl.runs.targets import targets_in, usual_targets
+from seqrl.tasks.d4rl import ENTRIES
+from seqrl.tokens.tokenizer import DataFacts
+from tests.report.making import sweep_of
+
+HOPPER = ENTRIES["d4rl/hopper-medium-v2"].task
+OWN = replace(HOPPER, reference=None)
+
+
+def facts(best: float, mean: float) -> DataFacts:
+    return DataFacts(
+        name="x", fingerprint="", episodes=2, steps=9, best_return=best, mean_return=mean, horizon=9
+    )
+
+
+def test_usual_targets_reach_from_random_to_beyond_the_data() -> None:
+    """The interesting part, following and where it ends, must lie within."""
+    assert HOPPER.reference is not None
+    found = usual_targets(facts(3000.0, 1500.0), HOPPER, 10)
+    assert len(found) == 10 and found[0] == HOPPER.reference.minimum
+    assert found[6] == pytest.approx(3000.0), "the best in the data is one of them"
+    assert found[-1] == pytest.approx(3000 + 0.5 * (3000 - found[0]))
+    steps = [after - before for before, after in pairwise(found)]
+    assert steps == pytest.approx([steps[0]] * 9)
+    assert usual_targets(facts(600.0, 300.0), OWN, 4) == pytest.approx([0, 300, 600, 900])
+    # All returns below zero: 1.5 times the best would be worse than the best.
+    assert usual_targets(facts(-100.0, -400.0), OWN, 4) == pytest.approx([-700, -400, -100, 200])
+    with pytest.raises(SeqrlError, match="Say --targets"):
+        usual_targets(facts(-100.0, -100.0), OWN, 4)
+
+
+def test_targets_by_hand() -> None:
+    """Twice the same is once; what is no number is told."""
+    assert targets_in("500, 0,1e3,500") == [0.0, 500.0, 1000.0]
+    for text in ("", ",", "a,b", "1;2", "nan", "inf,0"):
+        with pytest.raises(SeqrlError, match="numbers"):
+            targets_in(text)
+
+
+def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
+    """A rounded number would be another one after the first interruption."""
+    sweep = sweep_of({0.1: [1 / 3, 2e-9], 1e6 / 7: [-5.5, 1e5 / 3]}, best=100.0 / 7)
+    write_sweep(tmp_path / "a.csv", sweep)
+    empty = replace(sweep, rows=())
+    assert take_up(tmp_path / "a.csv", empty) == sweep
+    assert take_up(tmp_path / "none.csv", empty) == empty
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert len(lines) == 5 and all("seqrl/hopper-medium-v1" in line for line in lines[1:])
+
+
+@pytest.mark.parametrize("column", ["checkpoint_sha256", "seed", "torch", "environment"])
+def test_a_table_of_something_else_is_not_continued(tmp_path: Path, column: str) -> None:
+    """Half of a curve from another checkpoint looks like a discovery."""
+    sweep = sweep_of({0.0: [1.0]}, best=10.0)
+    write_sweep(tmp_path / "a.csv", sweep)
+    other = replace(sweep, about={**sweep.about, column: "other"}, rows=())
+    with pytest.raises(DataError, match=f"returns of {column}.*--out"):
+        take_up(tmp_path / "a.csv", other)
+    with pytest.raises(DataError, match="returns of episodes 1, and these are of 5"):
+        take_up(tmp_path / "a.csv", replace(sweep, episodes=5, rows=()))
+
+
+def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
+    """A file of the user's must not be written over because it stands where the table should."""
+    (tmp_path / "a.csv").write_text("my,own\n1,2\n")
+    with pytest.raises(DataError, match="no table of"):
+        take_up(tmp_path / "a.csv", sweep_of({0.0: [1.0]}, best=10.0))
