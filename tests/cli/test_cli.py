@@ -237,8 +237,8 @@ def test_ctrl_c_is_said_and_leaves_nothing_running(tmp_path: Path) -> None:
     _, said = build.communicate(timeout=60)
     assert build.returncode == 130
     assert said.strip() == (
-        "seqrl: stopped. What was complete before is untouched; a download or a build is taken up "
-        "where it was by the same command."
+        "seqrl: stopped. What was complete before is untouched; a download, a build or a run is "
+        "taken up where it was by the same command."
     )
     assert not (tmp_path / "data/seqrl/hopper-random-v1/episodes.json").exists()
 

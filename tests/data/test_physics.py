@@ -60,8 +60,8 @@ def another_mass(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Make every environment from now on with one body 2% heavier."""
     real = environment.make
 
-    def heavier(task: Task) -> Any:
-        made = real(task)
+    def heavier(task: Task, **drawing: bool) -> Any:
+        made = real(task, **drawing)
         made.unwrapped.model.body_mass[2] *= 1.02
         return made
 
