@@ -13,6 +13,7 @@ from seqrl.cli.tasks import JSON
 if TYPE_CHECKING:
     from seqrl.speed.dt import Speed
     from seqrl.speed.playing import Pace
+    from seqrl.speed.race import Side
 
 app = typer.Typer(
     help="How fast it is here, beside others who do the same work.",
@@ -22,11 +23,6 @@ app = typer.Typer(
 
 LOSS_APART = 0.01
 """Share by which the losses of two trainings that differ in dropout's chance alone may differ."""
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `dt` a command of its own while it is the only one."""
 
 
 @app.command("dt")
@@ -118,15 +114,22 @@ def _say_training(speed: "Speed") -> None:
     )
     for side in speed.sides:
         if side.name == "seqrl":
-            shares = " and ".join(
-                f"{100 * speed.used(side, kind):.0f} % of the {peak / 1e9:,.0f} GFLOP/s that "
-                f"torch.mm reaches in {kind}"
-                for kind, peak in speed.peaks.items()
-            )
-            say(
-                f"matrix products, {side.precision}: {speed.flops / 1e9:.2f} GFLOP an update, "
-                f"{speed.flops * side.updates_per_second / 1e9:,.1f} GFLOP/s: {shares}"
-            )
+            _say_share(speed, side)
+
+
+def _say_share(speed: "Speed", side: "Side") -> None:
+    say(
+        f"matrix products of seqrl, {side.precision}: {speed.flops / 1e9:.2f} GFLOP an update, "
+        f"{speed.flops * side.updates_per_second / 1e9:,.1f} GFLOP/s"
+    )
+    for kind, peak in speed.peaks.items():
+        say(
+            f"  {100 * speed.used(side, kind):.0f} % of the {peak / 1e9:,.0f} GFLOP/s that "
+            f"torch.mm reaches here in {kind}; in the quickest block "
+            f"{100 * speed.used_at_best(side, kind):.0f} %"
+        )
+    if speed.peaks["bfloat16"] < speed.peaks["float32"]:
+        say("  This device is not made for bfloat16: float32 is faster, and what to compare with.")
 
 
 def _say_playing(speed: "Speed") -> None:
@@ -163,15 +166,18 @@ def _say_caption(speed: "Speed", task: str) -> None:
     say(
         "  one process, in turns; speed is the middle block's, times faster the middle of the "
         "ratios block by block; seqrl's whole loop, windows drawn in it, against a plain loop on "
-        "prepared batches; the last loss is the mean over the last updates and all seeds"
+        "prepared batches; the last loss is the mean over the last 20 updates and all seeds"
     )
     say(
-        f"  played: a network {speed.network_played}; seqrl all episodes together, environments "
+        f"  network played: {speed.network_played}; seqrl all episodes together, environments "
         "made meanwhile, transformers one at a time; times faster is a step against a step"
     )
-    load = "" if speed.load is None else f", load {speed.load:.1f} when it began"
-    where = machine["gpu"] or machine["processor"]
-    say(f"  {where}, {machine['threads']} threads, {machine['platform']}{load}")
+    where = [machine["gpu"] or machine["processor"], f"threads: {machine['threads']}"]
+    where.append(machine["platform"])
+    if speed.load is not None:
+        first, last = speed.load
+        where.append(f"load {first:.1f} when it began and {last:.1f} when it ended")
+    say("  " + ", ".join(where))
     say("  " + ", ".join(f"{name} {found}" for name, found in speed.versions.items()))
     if any(side.precision == "bfloat16" for side in speed.sides):
         say(
