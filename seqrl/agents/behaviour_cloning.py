@@ -63,8 +63,9 @@ class Cloning(Agent):
         best_first = np.argsort(-episodes.returns, kind="stable")
         if self.fraction_of == "episodes":
             return best_first[: max(1, int(self.fraction * len(episodes)))]
+        share = max(1, int(self.fraction * episodes.steps))
         reached = np.cumsum(episodes.lengths[best_first])
-        return best_first[: max(1, int((reached < self.fraction * episodes.steps).sum()))]
+        return best_first[: max(1, int((reached < share).sum()))]
 
     def facts(self, data: DataFacts) -> dict[str, Any]:
         """Say what is copied, where it is not everything."""

@@ -10,14 +10,14 @@ from tests.tokens.test_signals import made
 EPISODES = made((4, 1, 6, 3, 5, 2, 8, 7, 1, 9), seed=3)
 
 
-@pytest.mark.parametrize("fraction", [0.02, 0.1, 0.3, 0.5, 0.99])
+@pytest.mark.parametrize("fraction", [0.02, 0.1, 0.3, 0.37, 0.5, 0.62, 0.99])
 def test_a_share_of_the_steps_is_filled_from_the_best_down(fraction: float) -> None:
     """As the Decision Transformer's authors fill it: stop before the share would be reached."""
     order = sorted(range(len(EPISODES)), key=lambda e: EPISODES.returns[e], reverse=True)
     wanted = max(int(fraction * EPISODES.steps), 1)
     chosen, steps = [order[0]], EPISODES.lengths[order[0]]
     for episode in order[1:]:
-        if steps + EPISODES.lengths[episode] >= fraction * EPISODES.steps:
+        if steps + EPISODES.lengths[episode] >= wanted:
             break
         chosen.append(episode)
         steps += EPISODES.lengths[episode]
