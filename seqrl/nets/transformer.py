@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqrl.nets.attention import Attention, Cache, Sight, Trace, causal, unset_linear
-from seqrl.nets.dropout import dropped
+from seqrl.nets.dropout import with_dropped
 from seqrl.nets.network import Network
 
 __all__ = ["INIT_STD", "Block", "Cache", "Network", "Trace", "Transformer", "causal"]
@@ -56,13 +56,11 @@ class Block(nn.Module):
         trace: Trace | None = None,
     ) -> Tensor:
         """Map [B, S, D] to [B, S, D], or to [B, N, D] for the tokens at `only`."""
+        share = self.network.dropout if self.training else 0.0
         added = self.attention(self.attention_norm(x), sight, cache, only, trace)
-        x = (x if only is None else x[:, only]) + self._dropped(added)
+        x = with_dropped(x if only is None else x[:, only], added, share)
         inner = self.activation(self.inner_in(self.inner_norm(x)))  # [B, S or N, I]
-        return x + self._dropped(self.inner_out(inner))
-
-    def _dropped(self, x: Tensor) -> Tensor:
-        return dropped(x, self.network.dropout) if self.training else x
+        return with_dropped(x, self.inner_out(inner), share)
 
 
 class Transformer(nn.Module):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqrl.nets.dropout import dropped
+from seqrl.nets.dropout import dropped, with_dropped
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5])
@@ -46,3 +46,17 @@ def test_all_chance_is_the_global_generators() -> None:
     assert torch.equal(dropped(x, 0.5), one)
     assert not torch.equal(dropped(x, 0.5), one)
     assert dropped(x, 0.0) is x
+
+
+def test_adding_what_is_left_is_dropping_and_adding() -> None:
+    """The two ways must draw the same mask, or a CPU in half precision trains another model."""
+    x, added = torch.randn(2, 40, 8), torch.randn(2, 40, 8)
+    torch.manual_seed(1)
+    expected = x + dropped(added, 0.3)
+    torch.manual_seed(1)
+    torch.testing.assert_close(with_dropped(x, added, 0.3), expected)
+    torch.manual_seed(1)
+    half = with_dropped(x, added.bfloat16(), 0.3)
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, expected, rtol=0.02, atol=0.05)
+    torch.testing.assert_close(with_dropped(x, added, 0.0), x + added)
