@@ -33,6 +33,21 @@ def to_plain(value: Any) -> Any:
     )
 
 
+def declaration(value: Any) -> str:
+    """Write a dataclass as it was declared: what is at its default is left out, so that a field
+    which is new since then changes nothing."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(declaration, value))})"
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return repr(value)
+    said = [
+        f"{field.name}={declaration(getattr(value, field.name))}"
+        for field in dataclasses.fields(value)
+        if getattr(value, field.name) != field.default
+    ]
+    return f"{type(value).__name__}({', '.join(said)})"
+
+
 def place_of(kind: type) -> str:
     """Return where a class is to be found: module:Class."""
     return f"{kind.__module__}:{kind.__qualname__}"

@@ -15,7 +15,7 @@ from seqrl.agents.agent import Agent
 from seqrl.episodes import Array, History
 from seqrl.errors import DataError, SeqrlError
 from seqrl.evaluation import checked, generator_of
-from seqrl.plain import from_plain, to_plain
+from seqrl.plain import declaration, from_plain, to_plain
 from seqrl.tasks.task import Task, task_from
 from seqrl.tokens.tokenizer import Tokenizer
 
@@ -27,7 +27,7 @@ def about_policy(agent: Agent, task: Task, tokenizer: Tokenizer) -> dict[str, An
     """Return what a checkpoint says of the policy in it, as plain data."""
     return {
         "agent": to_plain(agent),
-        "layout": repr(tokenizer.layout),
+        "layout": declaration(tokenizer.layout),
         "task": dataclasses.asdict(task),
         "tokenizer": tokenizer.plain(),
     }
@@ -59,10 +59,10 @@ class Policy:
             agent: Agent = from_plain(Agent, about["agent"])
             task = task_from(about["task"])
             layout = agent.layout()
-            if repr(layout) != about["layout"]:
+            if declaration(layout) != about["layout"]:
                 raise DataError(
                     f"{file} was trained with another layout than {type(agent).__name__} declares "
-                    f"now. Then: {about['layout']}. Now: {layout!r}."
+                    f"now. Then: {about['layout']}. Now: {declaration(layout)}."
                 )
             arrays = {n: t.numpy() for n, t in named(tensors, "tokenizer.").items()}
             tokenizer = Tokenizer.restored(layout, about["tokenizer"], arrays)

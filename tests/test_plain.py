@@ -7,7 +7,14 @@ from typing import Literal
 import pytest
 
 from seqrl.errors import SeqrlError, UnknownName
-from seqrl.plain import changed, changed_by_text, class_at, from_plain, to_plain
+from seqrl.plain import (
+    changed,
+    changed_by_text,
+    class_at,
+    declaration,
+    from_plain,
+    to_plain,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,3 +147,11 @@ def test_what_is_no_setting_is_refused() -> None:
     for value in (object(), float("nan"), {1, 2}, len):
         with pytest.raises(SeqrlError, match="cannot be written down"):
             to_plain(value)
+
+
+def test_a_declaration_says_what_was_chosen() -> None:
+    """A default that is written down makes every older checkpoint another one when it is new."""
+    assert declaration(Outer()) == "Outer()"
+    chosen = Outer(target=5.0, inner=Other(extra=True), many=(1,))
+    assert declaration(chosen) == "Outer(inner=Other(extra=True), target=5.0, many=(1))"
+    assert declaration(Outer(name="y")) != declaration(Outer(name="z"))
