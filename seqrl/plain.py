@@ -5,13 +5,16 @@ Reading checks every name and every type, and says what is allowed.
 """
 
 import dataclasses
+import importlib.util
 import math
+import sys
 import types
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from seqrl.errors import SeqrlError, UnknownName
+from seqrl.errors import SeqrlError, UnknownName, told_plainly
 
 T = TypeVar("T")
 
@@ -19,6 +22,12 @@ T = TypeVar("T")
 def to_plain(value: Any) -> Any:
     """Return settings as JSON can hold them."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        own = vars(type(value))
+        if own.get("__annotations__") and "__dataclass_fields__" not in own:
+            raise SeqrlError(
+                f"{type(value).__name__} has fields but is no dataclass itself, so they would be "
+                "in no record. Put @dataclass(frozen=True, kw_only=True) above it."
+            )
         fields = {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
         return {"is": place_of(type(value)), **fields}
     if isinstance(value, tuple | list):
@@ -53,11 +62,32 @@ def place_of(kind: type) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
-def class_at(place: str, expected: type[T]) -> type[T]:
-    """Find the class at module:Class, which must be an `expected`."""
-    module, _, name = place.partition(":")
+def module_of(file: str) -> types.ModuleType:
+    """Run a file, mine.py, as a module of that name; its classes are found at mine.py:Class."""
+    if file in sys.modules:
+        return sys.modules[file]
+    path = Path(file).expanduser()
+    with told_plainly(path, "reading a Python file"):
+        path.read_bytes()
+    spec = importlib.util.spec_from_file_location(file, path.resolve())
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file] = module  # dataclasses of the file look themselves up there
     try:
-        found = getattr(import_module(module), name)
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[file]
+        raise
+    return module
+
+
+def class_at(place: str, expected: type[T]) -> type[T]:
+    """Find the class at module:Class or file.py:Class, which must be an `expected`."""
+    module, _, name = place.rpartition(":")
+    try:
+        found = getattr(
+            module_of(module) if module.endswith(".py") else import_module(module), name
+        )
     except ModuleNotFoundError as error:
         raise UnknownName(
             f"{place}: there is no module {error.name!r} here. Install what it belongs to, or run "

@@ -101,6 +101,8 @@ class Policy:
                 f"The observation has shape {list(seen.shape[1:])}; {self.task.name} shows "
                 f"[{self.task.observation_width}]."
             )
+        if not (np.isfinite(seen).all() and np.isfinite(0.0 if reward is None else reward)):
+            raise SeqrlError(f"Observation and reward must be finite, not {seen[0]} and {reward}.")
         if self._history is None:
             if reward is not None:
                 raise SeqrlError(

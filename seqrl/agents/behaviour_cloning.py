@@ -33,7 +33,8 @@ class Cloning(Agent):
 
     fraction_of: Literal["steps", "episodes"] = "steps"
     """What it is a share of. Steps: from the best episode down, as long as the next one does not
-    reach the share (the Decision Transformer's authors). Episodes: as CORL does."""
+    reach the share (the Decision Transformer's authors). Episodes: by their number, as CORL does;
+    but CORL ranks by the return discounted with 0.99, and this by the return."""
 
     context_steps: int = 1
 
@@ -69,7 +70,7 @@ class Cloning(Agent):
 
     def facts(self, data: DataFacts) -> dict[str, Any]:
         """Say what is copied, where it is not everything."""
-        share = f"best {self.fraction:.0%} of {self.fraction_of}"
+        share = f"best {100 * self.fraction:g}% of {self.fraction_of}"
         return {} if self.fraction == 1.0 else {"learns_from": share}
 
 
@@ -92,7 +93,8 @@ class BehaviourCloning(Cloning):
 
 @dataclass(frozen=True, kw_only=True)
 class MlpBehaviourCloning(Cloning):
-    """Two hidden layers of 256 on the present observation, as CORL's cloning has them."""
+    """Two hidden layers of 256 on the present observation, CORL's network; its budget is a tenth of
+    CORL's million updates. (The Decision Transformer's authors show theirs 20 observations.)"""
 
     layers: int = 2
     width: int = 256

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 class DecisionTransformer(Agent):
     """What differs from the authors' code, and why:
 
-    - One target, by a rule fixed before training; they play two and print the better.
+    - One target, by a rule fixed before training; they play two and log both.
+    - Environments are `-v4` of today's Gymnasium, theirs `-v3` of mujoco-py.
+    - Training is in bfloat16 where the device is made for it (`training.precision`), theirs in
+      float32.
     - Windows are filled after the episode's end, theirs before its start; the outputs are equal.
     - Actions are bounded by tanh *and* the task's bounds; the same where those are -1 and 1.
     - The return still wanted is computed from the rewards so far in float64, theirs in float32.
@@ -58,13 +61,17 @@ class DecisionTransformer(Agent):
 
     def act(self, model: "TokenModel", history: History) -> Array:
         """Ask for what is left of the target, and read the action."""
-        still_wanted = target_return(self.target, model.tokenizer.data) - history.reward_before
+        still_wanted = self.wanted(model.tokenizer.data) - history.reward_before
         return model.read(history, "action", return_to_go=still_wanted)
+
+    def wanted(self, data: DataFacts) -> float:
+        """Return what is asked for at the first step."""
+        return target_return(self.target, data)
 
     def facts(self, data: DataFacts) -> dict[str, Any]:
         """Say what is asked for, and by which rule."""
         rule = self.target if isinstance(self.target, str) else "given"
-        return {"target_rule": rule, "target_return": target_return(self.target, data)}
+        return {"target_rule": rule, "target_return": self.wanted(data)}
 
     def asking(self, wanted: float) -> "DecisionTransformer":
         """Return the same agent with another target."""

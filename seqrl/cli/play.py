@@ -19,8 +19,8 @@ CHECKPOINT = Annotated[
     Path, typer.Argument(help="A .safetensors file that `seqrl run` wrote, beside the record.")
 ]
 SEED = Annotated[
-    int,
-    typer.Option(help="Of the episodes: with a run's seed they begin as in its record.", min=0),
+    int | None,
+    typer.Option(help="Of the episodes; by default the run's own: as in its record.", min=0),
 ]
 
 
@@ -31,7 +31,7 @@ def play(
         float | None,
         typer.Option(help="Return to ask for, in place of the one that the agent was run with."),
     ] = None,
-    seed: SEED = 0,
+    seed: SEED = None,
     video: Annotated[
         Path | None,
         typer.Option(help="Film the first episode: an .mp4 file (extra 'video'), or a .gif."),
@@ -54,6 +54,7 @@ def play(
     policy = loaded(checkpoint, device=device, threads=threads)
     if target is not None:
         policy = policy.asking(target)
+    seed = policy.about.get("seed", 0) if seed is None else seed
     origin = Origin.of(checkpoint, policy, seed)
     film = filming(video) if video else nullcontext(lambda environments: None)
     with shown_progress() as progress, film as look:

@@ -1,5 +1,6 @@
 """`seqrl run`: one agent, one task, one seed, from data to record."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +19,10 @@ RESULTS = Annotated[Path, typer.Option(help="Folder for records and checkpoints.
 DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 THREADS = Annotated[
     int | None,
-    typer.Option(help="CPU threads; by default PyTorch's choice, all cores.", min=1),
+    typer.Option(
+        help="CPU threads; by default all cores. Other numbers of threads give other last bits.",
+        min=1,
+    ),
 ]
 
 
@@ -52,13 +56,16 @@ def run(
     """
     from dataclasses import replace
 
-    from seqrl.runs.experiment import RunSpec
+    from seqrl.runs.experiment import RunSpec, agent_named, with_settings
     from seqrl.runs.run import Source, run_one
 
     choice = chosen(agent, task, experiment, settings)
     if choice is None:
         return
     found, name, made = choice
+    changes = [*(settings or [])]
+    changes += [f"episodes={episodes}"] if episodes else []
+    changes += [f"times={times}"] if times else []
     evaluation = replace(
         found.evaluation,
         episodes=episodes or found.evaluation.episodes,
@@ -70,10 +77,13 @@ def run(
         source = Source.of(task, family=family, data_dir=data_dir, progress=progress)
         if source.choice.fallback:
             remark(f"{task} -> {source.task.name}, because {source.choice.reason}.")
+        # Again, now that it is known which task it is: an experiment may say more of that.
+        named = agent_named(agent, found, source.task.name)[1]
         spec = RunSpec(
-            experiment=experiment,
+            experiment="own" if ":" in agent else experiment,
+            changed=tuple(changes),
             name=name,
-            agent=made,
+            agent=with_settings(named, settings or []),
             task=source.task.name,
             seed=seed,
             evaluation=evaluation,
@@ -107,7 +117,7 @@ def run(
     say(f"  {record.caption()}")
     say(f"  record      {place.record}")
     say(f"  checkpoint  {place.checkpoint}")
-    say(f"Watch it: seqrl play {place.checkpoint}")
+    say(f"Watch it: seqrl play {shlex.quote(str(place.checkpoint))}")
 
 
 def _tensorboard(folder: Path) -> "Told":

@@ -30,7 +30,7 @@ def targets(
         ),
     ] = 10,
     episodes: Annotated[int, typer.Option(help="To play for each target.", min=1)] = 20,
-    seed: SEED = 0,
+    seed: SEED = None,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder, or file without ending; by default beside the checkpoint."),
@@ -52,6 +52,7 @@ def targets(
     from seqrl.runs.targets import play_targets, targets_in, usual_targets
 
     policy = loaded(checkpoint, device=device, threads=threads)
+    seed = policy.about.get("seed", 0) if seed is None else seed
     origin = Origin.of(checkpoint, policy, seed)
     data = policy.model.tokenizer.data
     asked = targets_in(targets) if targets else usual_targets(data, policy.task, points)

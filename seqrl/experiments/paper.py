@@ -1,4 +1,7 @@
-"""The published protocol: budgets and settings as their authors' code has them.
+"""The published protocol of the Decision Transformer: budget and settings of its authors' code.
+
+What still differs stands in the agent's docstring. The cloning agents beside it are ours: the same
+network and budget without the return, the best tenth of the data by steps, and a perceptron.
 
 Good for: numbers to stand beside published ones, if the data is the official one. Not good for: a
 machine without a GPU, where one run takes hours.

@@ -6,7 +6,7 @@ An experiment is a file with a constant EXPERIMENT. Those that come with the pac
 
 import fnmatch
 import importlib.util
-import sys
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from seqrl.agents.agent import Agent
-from seqrl.errors import SeqrlError, UnknownName, told_plainly
+from seqrl.errors import SeqrlError, UnknownName
 from seqrl.evaluation import Evaluation
-from seqrl.plain import changed, changed_by_text, class_at
+from seqrl.plain import changed, changed_by_text, class_at, module_of
 
 SHIPPED = "seqrl.experiments"
 
@@ -46,6 +46,8 @@ class RunSpec:
     task: str
     seed: int
     evaluation: Evaluation
+    changed: tuple[str, ...] = ()
+    """What was changed of the experiment's settings, as it was said."""
 
     def __str__(self) -> str:
         """Name it in a line."""
@@ -67,7 +69,11 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Refuse what would fail in the middle: all problems at once."""
-        problems = []
+        problems = [
+            f"The agent's name {name!r}: use letters, digits and . _ % + -; it becomes a folder."
+            for name in self.agents
+            if not re.fullmatch(r"[\w%+-][\w.%+-]*", name)
+        ]
         for override in self.overrides:
             if override.agent not in self.agents:
                 problems.append(f"when({override.agent!r}, ...): there is no such agent")
@@ -87,10 +93,9 @@ class Experiment:
                 "of your own is named module:Class."
             )
         agent = self.agents[name]
-        short = task.rpartition("/")[2]
         for override in self.overrides:
             if override.agent == name and any(
-                fnmatch.fnmatch(known, override.tasks) for known in (task, short)
+                fnmatch.fnmatch(known, override.tasks) for known in names_of(task)
             ):
                 agent = _overridden(agent, override)
         return agent
@@ -108,6 +113,14 @@ class Experiment:
                         seed=seed,
                         evaluation=self.evaluation,
                     )
+
+
+def names_of(task: str) -> set[str]:
+    """Return all that a pattern may call a task: its whole name, without what follows a + or an @,
+    without its family, and without its version."""
+    entry = re.split(r"[+@]", task)[0]
+    versioned = entry.rpartition("/")[2]
+    return {task, entry, versioned, re.sub(r"-v\d+$", "", versioned)}
 
 
 def _overridden(agent: Agent, override: When) -> Agent:
@@ -130,7 +143,7 @@ def experiment_named(name: str) -> Experiment:
     if name in shipped():
         module = import_module(f"{SHIPPED}.{name}")
     elif name.endswith(".py"):
-        module = _module_of(Path(name).expanduser())
+        module = module_of(name)
     else:
         raise UnknownName(
             f"There is no experiment {name!r}. There are {', '.join(shipped())}; one of your own "
@@ -140,17 +153,6 @@ def experiment_named(name: str) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise SeqrlError(f"{name} has no constant EXPERIMENT that is an Experiment.")
     return experiment
-
-
-def _module_of(file: Path) -> Any:
-    with told_plainly(file, "reading an experiment"):
-        file.read_bytes()
-    spec = importlib.util.spec_from_file_location(f"seqrl_experiment_{file.stem}", file.resolve())
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses of the file look themselves up there
-    spec.loader.exec_module(module)
-    return module
 
 
 def agent_named(name: str, experiment: Experiment, task: str) -> tuple[str, Agent]:

@@ -22,6 +22,8 @@ class RunRecord:
     hash: str
     """Over everything that the numbers depend on; equal hashes are one run."""
     experiment: str
+    changed: Sequence[str]
+    """What was changed of the experiment's settings, as it was said."""
     name: str
     """What the experiment calls the agent."""
     agent: Mapping[str, Any]
@@ -64,11 +66,16 @@ class RunRecord:
         """Say all that a number of this record must not be told without."""
         name, task, versions = self.name, self.task, self.versions
         last = self.evaluations[-1]
-        facts = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in self.facts.items())
+        facts = ", ".join(
+            f"{key.replace('_', ' ')} {f'{value:,.1f}' if isinstance(value, float) else value}"
+            for key, value in self.facts.items()
+        )
+        settings = f"experiment {self.experiment}" + "".join(f", {said}" for said in self.changed)
+        data, kind = self.data, self.agent["is"].rpartition(":")[2]
         return (
-            f"{name} ({self.agent['is'].rpartition(':')[2]}), trained on {self.data['name']} "
-            f"(fingerprint {self.data['fingerprint'][:8]}), played in {task['environment']}; seed "
-            f"{self.seed}; {self.training['updates']:,} updates in {self.training['precision']}; "
+            f"{name} ({kind}; {settings}), trained on {data['name']} (fingerprint "
+            f"{data['fingerprint'][:8]}), played in {task['environment']}; seed {self.seed}; "
+            f"{self.training['updates']:,} updates in {self.training['precision']}; "
             f"{self.checkpoint_rule} checkpoint, {len(last['episodes'])} episodes, played in "
             f"{self.identity['evaluation']['precision']}"
             + (f"; {facts}" if facts else "")
@@ -98,4 +105,6 @@ def read_record(file: Path) -> RunRecord:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{file} is not a record of seqrl: {error}.") from error
+        raise DataError(
+            f"{file} is not a whole record of seqrl: {error}. Remove it, and run it again."
+        ) from error

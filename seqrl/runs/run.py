@@ -7,8 +7,10 @@ evaluation with the episodes that had not ended. A run whose record is there is 
 import hashlib
 import json
 import logging
+import math
 import platform
 import shutil
+import sys
 import time
 import traceback
 from collections.abc import Mapping
@@ -25,7 +27,7 @@ from seqrl.data.alone import alone
 from seqrl.data.cache import Prepared
 from seqrl.data.names import Choice, Family, choose
 from seqrl.data.source import can_reach, obtain, play_task, view
-from seqrl.data.whole import to_disk
+from seqrl.data.whole import replace_file, to_disk
 from seqrl.episodes import Array, Episodes
 from seqrl.errors import DataError, SeqrlError, told_plainly
 from seqrl.evaluation import PRECISION, Played, play
@@ -35,6 +37,7 @@ from seqrl.progress import Progress, silent
 from seqrl.runs.experiment import RunSpec
 from seqrl.runs.record import PROTOCOL, RunRecord, read_record, write_record
 from seqrl.seeds import seed_for
+from seqrl.tasks.environment import Environments
 from seqrl.tasks.task import Task
 from seqrl.tokens.tokenizer import facts_of, fit
 
@@ -101,9 +104,27 @@ class Place:
         return self.record.with_suffix(".metrics.jsonl")
 
 
+def code_of(agent: Agent) -> dict[str, str]:
+    """Return the SHA-256 of every file of the user's own that an agent's class is made of.
+
+    (Ours are known by version and protocol number.)
+    """
+    own = [kind for kind in type(agent).__mro__ if kind.__module__.partition(".")[0] != "seqrl"]
+    digests = {}
+    for kind in own:
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+        if file and kind.__module__ != "abc":
+            digests[kind.__module__] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return digests
+
+
 def identity_of(spec: RunSpec, fingerprint: str, task: Task, precision: str) -> dict[str, Any]:
-    """Return everything that a run's numbers depend on, besides agent and seed."""
+    """Return everything that a run's numbers depend on, besides agent and seed.
+
+    (The number of CPU threads and the device, which move last bits, are in the record alone.)
+    """
     return {
+        "code": code_of(spec.agent),
         "data": task.name,
         "fingerprint": fingerprint,
         "environment": task.environment,
@@ -141,8 +162,7 @@ def run_one(
     chosen = device_named(device)
     episodes = source.episodes
     precision = precision_on(spec.agent.training.precision, torch.device(chosen))
-    # What an agent refuses, a target for another body say, it refuses before anything begins.
-    facts = spec.agent.facts(facts_of(episodes))
+    facts = _before_anything(spec.agent, source.task, episodes)
     identity = identity_of(spec, episodes.fingerprint, source.task, precision)
     hash_ = hash_of(spec, identity)
     place = Place.of(results, spec, source.task.name, hash_)
@@ -150,7 +170,7 @@ def run_one(
         place.work.mkdir(parents=True, exist_ok=True)
     lock = place.work.with_suffix(".lock")
     with alone(lock, f"at work on {spec}", progress):
-        if (done := finished(place)) is not None:
+        if (done := finished(place, hash_)) is not None:
             _log.warning("%s is done already: %s", spec, place.record)
         else:
             done = _Run(
@@ -171,12 +191,42 @@ def run_one(
     return done, place
 
 
-def finished(place: Place) -> RunRecord | None:
-    """Return the record of a run that is done already."""
-    if not (place.record.exists() and place.checkpoint.exists()):
+def _before_anything(agent: Agent, task: Task, episodes: Episodes) -> dict[str, Any]:
+    """Refuse now what would fail after hours; what the agent says of itself on this data."""
+    if not np.isfinite([*task.action_low, *task.action_high]).all():
+        raise SeqrlError(
+            f"The actions of {task.name} have no bounds, and agents need some: give the "
+            "environment's action space finite ones."
+        )
+    Environments(task, 1).close()
+    facts = agent.facts(facts_of(episodes))
+    try:
+        json.dumps(facts, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SeqrlError(
+            f"{type(agent).__name__}.facts() must return plain numbers and texts for the record, "
+            f"not {facts!r}: {error}."
+        ) from error
+    parted(agent, episodes)
+    return facts
+
+
+def finished(place: Place, hash_: str) -> RunRecord | None:
+    """Return the record of a run that is done already, if it and its checkpoint are whole."""
+    if not place.record.exists():
         return None
-    record = read_record(place.record)
-    return record if record.status == "done" else None
+    try:
+        record = read_record(place.record)
+        if record.status != "done" or not place.checkpoint.exists():
+            return None
+        digest = hashlib.sha256(place.checkpoint.read_bytes()).hexdigest()
+        if record.hash == hash_ and record.checkpoint and record.checkpoint["sha256"] == digest:
+            return record
+        why = "it and its checkpoint do not belong together"
+    except DataError as error:
+        why = str(error)
+    _log.warning("%s is there, but %s: running it again.", place.record, why.rstrip("."))
+    return None
 
 
 def device_named(name: str) -> str:
@@ -235,6 +285,8 @@ class _Run:
             "precision": trainer.precision,
             "seconds": round(trainer.seconds, 3),
             "updates_per_second": round(trainer.update / max(trainer.seconds, 1e-9), 4),
+            "episodes": len(parted(self.spec.agent, self.episodes)[0]),
+            "episodes_held_out": len(parted(self.spec.agent, self.episodes)[1]),
         }
         checkpoint = {"file": self.place.checkpoint.name, "sha256": digest}
         return self._describe("done", training, evaluations, checkpoint, None)
@@ -277,13 +329,15 @@ class _Run:
         spec, task, count = self.spec, self.source.task, self.spec.evaluation.episodes
         journal = self.place.work / f"episodes-{update}.jsonl"
         played = _read_journal(journal)
+        # Without what a kill cut off: the next line would be glued to it.
+        replace_file(journal, "".join(json.dumps(line) + "\n" for line in played.values()))
         waiting = [number for number in range(count) if number not in played]
         if waiting and trainer.update > update:
             raise DataError(
                 f"{journal} has lost episodes, and the training has gone on since: the disk was "
                 f"not in time for a power cut. Remove {self.place.work} to begin anew."
             )
-        began = time.monotonic()
+        began, taken_up = time.monotonic(), bool(played)
         with journal.open("a") as out:
 
             def told(episode: Played) -> None:
@@ -308,7 +362,8 @@ class _Run:
             "update": update,
             "return": mean,
             "score": task.score(mean) if task.reference else None,
-            "seconds": round(time.monotonic() - began, 3),
+            # Of an evaluation that was killed in between nobody knows.
+            "seconds": None if taken_up else round(time.monotonic() - began, 3),
             "episodes": [played[number] for number in range(count)],
         }
 
@@ -331,6 +386,7 @@ class _Run:
             status=status,
             hash=self.hash,
             experiment=Path(spec.experiment).stem,
+            changed=list(spec.changed),
             name=spec.name,
             agent=to_plain(spec.agent),
             seed=spec.seed,
@@ -361,12 +417,31 @@ class _Run:
 def parted(agent: Agent, episodes: Episodes) -> tuple[Array, Array]:
     """Part the episodes that an agent learns from: those to train on, and those held out."""
     chosen = agent.learns_from(episodes)
-    numbers = np.arange(len(episodes)) if chosen is None else np.sort(chosen)
-    if not agent.training.held_out:
+    numbers = np.arange(len(episodes)) if chosen is None else _numbers(agent, chosen, episodes)
+    count = math.ceil(agent.training.held_out * len(numbers))
+    if count == 0:
         return numbers, numbers[:0]
-    every = max(2, round(1 / agent.training.held_out))
-    held = np.arange(len(numbers)) % every == every - 1
+    if count >= len(numbers):
+        raise SeqrlError(
+            f"Of {len(numbers)} episodes none can be held out and some be left to train on: set "
+            "training.held_out=0."
+        )
+    held = np.zeros(len(numbers), bool)
+    held[((np.arange(count) + 0.5) * len(numbers) / count).astype(int)] = True
     return numbers[~held], numbers[held]
+
+
+def _numbers(agent: Agent, chosen: Array, episodes: Episodes) -> Array:
+    """Return the chosen episodes' numbers in rising order; a mask will do too."""
+    found = np.asarray(chosen)
+    found = np.flatnonzero(found) if found.dtype == bool else np.unique(found)
+    whole = np.issubdtype(found.dtype, np.integer) and len(found) > 0
+    if not whole or found[0] < 0 or found[-1] >= len(episodes):
+        raise SeqrlError(
+            f"{type(agent).__name__}.learns_from() must return numbers of episodes from 0 to "
+            f"{len(episodes) - 1}, at least one, or a mask of {len(episodes)}; not {chosen!r}."
+        )
+    return found
 
 
 def versions() -> dict[str, str]:

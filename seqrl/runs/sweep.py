@@ -6,6 +6,7 @@ which has been copied elsewhere still says what it is of. Needs neither torch no
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -85,7 +86,7 @@ def write_sweep(file: Path, sweep: Sweep) -> None:
 
 
 def take_up(file: Path, begun: Sweep) -> Sweep:
-    """Return `begun` with the targets that `file` holds already; other numbers are refused."""
+    """Return `begun` with the whole targets that `file` holds; other numbers are refused."""
     if not file.exists():
         return begun
     with told_plainly(file, "reading a table"):
@@ -99,7 +100,10 @@ def take_up(file: Path, begun: Sweep) -> Sweep:
             f"{file} is no table of `seqrl targets`: {error!r}. Name another place with --out, or "
             "remove it."
         ) from error
-    return begun.with_rows(tuple(found))
+    # A target of which rows are missing is played again.
+    counts = Counter(row.asked for row in found)
+    whole = (row for row in found if counts[row.asked] == begun.episodes)
+    return begun.with_rows(tuple(whole))
 
 
 def _row(line: Mapping[str, str], shared: Mapping[str, str], file: Path) -> AskedEpisode:

@@ -83,10 +83,8 @@ class ReturnToGo(Signal):
 
     def offline(self, episodes: Episodes) -> Float32:
         """Add up to the end of each episode [N, 1], in float64: long episodes must not drift."""
-        before = np.concatenate([[0.0], np.cumsum(episodes.rewards, dtype=np.float64)])
-        at_end = np.repeat(before[episodes.starts[1:]], episodes.lengths)
-        to_go: Float32 = (at_end - before[:-1]).astype(np.float32)
-        return to_go[:, None]
+        rewards = episodes.rewards.astype(np.float64)
+        return (rewards + _summed_after(rewards, episodes)).astype(np.float32)[:, None]
 
 
 @dataclass(frozen=True)
@@ -120,15 +118,26 @@ class Value(Signal):
             raise SeqrlError(f"A discount lies between 0 and 1, not at {self.discount}.")
 
     def offline(self, episodes: Episodes) -> Float32:
-        """Step back from the ends of all episodes at once [N, 1]."""
+        """Sum up what comes after each step [N, 1]."""
         rewards = Reward(self.at_termination).of(episodes).astype(np.float64)
-        values = np.zeros(episodes.steps)
-        order = np.argsort(-episodes.lengths, kind="stable")
-        ends, lengths = episodes.starts[1:][order] - 1, episodes.lengths[order]
-        for back in range(1, int(episodes.lengths.max())):
-            at = ends[: np.searchsorted(-lengths, -back)] - back
-            values[at] = rewards[at + 1] + self.discount * values[at + 1]
-        return values.astype(np.float32)[:, None]
+        return _summed_after(rewards, episodes, self.discount).astype(np.float32)[:, None]
+
+
+def _summed_after(
+    rewards: NDArray[np.float64], episodes: Episodes, discount: float = 1.0
+) -> NDArray[np.float64]:
+    """Sum the rewards after each step [N], stepping back from the ends of all episodes at once.
+
+    Each episode by itself: in a difference of sums over all of them, one with huge rewards would
+    drown the others.
+    """
+    sums = np.zeros(episodes.steps)
+    order = np.argsort(-episodes.lengths, kind="stable")
+    ends, lengths = episodes.starts[1:][order] - 1, episodes.lengths[order]
+    for back in range(1, int(episodes.lengths.max())):
+        at = ends[: np.searchsorted(-lengths, -back)] - back
+        sums[at] = rewards[at + 1] + discount * sums[at + 1]
+    return sums
 
 
 BY_NAME: dict[str, Signal] = {

@@ -132,7 +132,7 @@ def test_episodes_are_parted_cleanly(kind: type[Agent], source: Source) -> None:
     """A held-out episode that is trained on measures nothing."""
     agent = small(kind, training=small(kind).training.__class__(updates=5, held_out=0.2))
     learnt, held_out = parted(agent, source.episodes)
-    assert not set(learnt) & set(held_out) and len(held_out) == len(source.episodes) // 5
+    assert not set(learnt) & set(held_out) and len(held_out) == round(0.2 * len(source.episodes))
     everything, nothing = parted(small(kind), source.episodes)
     assert len(nothing) == 0 and set(everything) == set(range(len(source.episodes)))
 

@@ -8,7 +8,14 @@ from seqrl.agents.behaviour_cloning import BehaviourCloning
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.errors import SeqrlError
 from seqrl.evaluation import Evaluation
-from seqrl.runs.experiment import Experiment, agent_named, experiment_named, shipped, when
+from seqrl.runs.experiment import (
+    Experiment,
+    agent_named,
+    experiment_named,
+    names_of,
+    shipped,
+    when,
+)
 
 AGENTS = {"DT": DecisionTransformer(), "BC": BehaviourCloning()}
 
@@ -35,6 +42,9 @@ def test_an_experiment_is_all_its_runs() -> None:
     assert isinstance(plain, DecisionTransformer)
     assert (plain.context_steps, plain.training.updates, plain.target) == (20, 100_000, 1800.0)
     assert experiment.agent("BC", "hopper-medium") == BehaviourCloning()
+    for same in ("hopper-medium", "d4rl/hopper-medium-v2", "seqrl/hopper-medium-v1+delayed@v5"):
+        assert names_of(same) >= {"hopper-medium", same}
+    assert experiment.agent("DT", "halfcheetah-medium") == changed
     assert all(run.agent == experiment.agent(run.name, run.task) for run in runs)
     assert all(run.evaluation.episodes == 7 for run in runs)
 
@@ -73,7 +83,7 @@ def test_names_that_mean_nothing(tmp_path: Path) -> None:
     assert {"quick", "paper"} <= set(shipped())
     with pytest.raises(SeqrlError, match="paper, quick"):
         experiment_named("qick")
-    with pytest.raises(SeqrlError, match="reading an experiment"):
+    with pytest.raises(SeqrlError, match="reading a Python file"):
         experiment_named(str(tmp_path / "none.py"))
     (tmp_path / "empty.py").write_text("x = 1")
     with pytest.raises(SeqrlError, match="no constant EXPERIMENT"):

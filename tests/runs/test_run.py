@@ -1,6 +1,7 @@
 """Runs from data to record: what is recorded, what is not run twice, and kill -9."""
 
 import json
+import math
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -122,6 +124,137 @@ def test_what_is_done_is_not_done_again(
     assert len({record.hash, *(other.hash for other, _ in others)}) == 5
 
 
+def test_edited_code_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old score for the new code: nobody would look twice at "done already"."""
+    from seqrl.runs.experiment import agent_named, experiment_named
+    from seqrl.runs.run import code_of
+
+    quick = experiment_named("quick")
+    digests, file = [], tmp_path / "mine_agent.py"
+    for share in ("0.5", "0.25"):
+        file.write_text(AGENT.replace("0.5", share))
+        _, agent = agent_named(f"{file}:Lazy", quick, "hopper-medium")
+        digests.append(code_of(agent))
+        del sys.modules[str(file)]
+    assert digests[0].keys() == digests[1].keys() == {str(file)} and digests[0] != digests[1]
+    assert code_of(BehaviourCloning()) == {}
+    file.write_text(AGENT.replace("@dataclass(frozen=True, kw_only=True)", ""))
+    _, bare = agent_named(f"{file}:Lazy", quick, "hopper-medium")
+    with pytest.raises(SeqrlError, match="no dataclass itself"):
+        done(bare, toy_source(), tmp_path)
+
+
+def test_an_agent_of_an_experiments_file_plays_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint that only the process which wrote it can read is none."""
+    from seqrl.runs.experiment import experiment_named
+
+    file = str(ROOT / "tests/runs/slow.py")
+    slow = experiment_named(file).agents["slow"]
+    agent = replace(slow, training=small(DecisionTransformer).training)
+    _, place = done(agent, toy_source(), tmp_path, evaluation=Evaluation(episodes=1))
+    monkeypatch.delitem(sys.modules, file)
+    assert type(Policy.load(place.checkpoint).agent).__name__ == "Slow"
+
+
+def test_what_does_not_belong_together_is_run_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Half a checkpoint, or somebody's edit, must not pass for a finished run."""
+    source, agent = toy_source(), small(BehaviourCloning)
+    record, place = done(agent, source, tmp_path)
+    whole = place.checkpoint.read_bytes()
+    for file, content in (
+        (place.checkpoint, whole[:500]),
+        (place.record, place.record.read_bytes()[:200]),
+        (place.record, place.record.read_bytes().replace(record.hash.encode(), b"0" * 64)),
+    ):
+        file.write_bytes(content)
+        caplog.clear()
+        again, _ = done(agent, source, tmp_path)
+        assert "running it again" in caplog.text and again.hash == record.hash
+        assert place.checkpoint.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ([True, False] * 15, list(range(0, 30, 2))),
+        ([5, 3, 3], [3, 5]),
+        ([-1], None),
+        ([30], None),
+        ([], None),
+        ([0.5], None),
+    ],
+)
+def test_what_is_learnt_from_is_what_was_said(chosen: list[Any], expected: Any) -> None:
+    """A sorted mask is the last episodes, and looks like a result."""
+    from seqrl.runs.run import parted
+
+    class Choosy(BehaviourCloning):
+        def learns_from(self, episodes: Any) -> Any:
+            return np.array(chosen)
+
+    episodes = toy_source().episodes
+    if expected is None:
+        with pytest.raises(SeqrlError, match=r"learns_from\(\) must return numbers"):
+            parted(Choosy(), episodes)
+    else:
+        assert parted(Choosy(), episodes)[0].tolist() == expected
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.35, 0.4, 0.5])
+def test_as_much_is_held_out_as_was_asked(share: float) -> None:
+    """A third in place of four tenths measures another training."""
+    from seqrl.runs.run import parted
+
+    agent = small(BehaviourCloning)
+    agent = replace(agent, training=replace(agent.training, held_out=share))
+    learnt, held_out = parted(agent, toy_source().episodes)
+    assert len(held_out) == math.ceil(30 * share) and len(learnt) + len(held_out) == 30
+    assert not set(learnt) & set(held_out)
+
+
+def test_what_would_fail_in_the_end_fails_at_once(tmp_path: Path) -> None:
+    """After hours of training is the wrong moment to hear that nothing can be played."""
+    source, agent = toy_source(), small(BehaviourCloning)
+
+    class Odd(BehaviourCloning):
+        def facts(self, data: Any) -> dict[str, Any]:
+            return {"x": np.float32(3)}
+
+    unbounded = replace(source.task, action_low=(-np.inf, -1.0))
+    for said, wrong, task in (
+        ("could not be made", agent, replace(source.task, environment="tests.toy:Toy-v5")),
+        ("have no bounds", agent, unbounded),
+        (r"facts\(\) must return plain", Odd(), source.task),
+    ):
+        with pytest.raises(SeqrlError, match=said):
+            done(wrong, replace(source, task=task), tmp_path)
+    assert not list(tmp_path.rglob("*.json*"))
+
+
+def test_a_journal_that_was_cut_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line glued to half a line loses a good episode, and with it the training."""
+    source, agent = toy_source(), small(DecisionTransformer)
+    evaluation = Evaluation(episodes=5, times=2)
+    with monkeypatch.context() as broken:
+        broken.setattr("seqrl.training.trainer.Trainer.save", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            done(agent, source, tmp_path, evaluation=evaluation)
+    (work,) = (work for work in (tmp_path / ".work").iterdir() if work.is_dir())
+    (work / "episodes-15.jsonl").write_text('{"number": 0, "se')
+    with monkeypatch.context() as broken:
+        broken.setattr("seqrl.training.trainer.Trainer.write_policy", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            done(agent, source, tmp_path, evaluation=evaluation)
+    lines = (work / "episodes-15.jsonl").read_text().splitlines()
+    assert [json.loads(line)["number"] for line in lines if line] and len(lines) == 5
+    record, _ = done(agent, source, tmp_path, evaluation=evaluation)
+    assert [e["seconds"] is None for e in record.evaluations] == [True, True]
+
+
 def test_delayed_data_is_played_delayed(tmp_path: Path) -> None:
     """Trained on rewards at the end and fed them at once, an agent would count down twice."""
     source = toy_source("+delayed")
@@ -183,6 +316,7 @@ def _finished(results: Path) -> tuple[list[Any], dict[str, torch.Tensor]]:
     """Return what a finished run came to: all evaluations, but for their seconds; the weights."""
     (file,) = (results / "runs").rglob("seed-*.json")
     evaluations = json.loads(file.read_text())["evaluations"]
+    # How long it took nobody can say after a kill.
     told = [{k: v for k, v in evaluation.items() if k != "seconds"} for evaluation in evaluations]
     return told, load_file(file.with_suffix(".safetensors"))
 

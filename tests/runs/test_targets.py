@@ -75,3 +75,14 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("my,own\n1,2\n")
     with pytest.raises(DataError, match="no table of"):
         take_up(tmp_path / "a.csv", sweep_of({0.0: [1.0]}, best=10.0))
+
+
+def test_a_target_with_missing_rows_is_played_again(tmp_path: Path) -> None:
+    """A mean over one episode in place of twenty looks like any other."""
+    file = tmp_path / "t.csv"
+    sweep = sweep_of({0.0: [1.0, 2.0], 5.0: [3.0, 4.0]}, best=10.0)
+    write_sweep(file, sweep)
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[:-1]))
+    found = take_up(file, replace(sweep, rows=()))
+    assert found.targets == sweep.targets[:-1]

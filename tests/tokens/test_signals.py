@@ -1,5 +1,7 @@
 """Signals against loops that say what they mean."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,15 @@ def made(lengths: tuple[int, ...] = (4, 1, 6, 3), seed: int = 0) -> Episodes:
         action_high=np.full(2, 1, np.float32),
         digests={name: digest_of(column) for name, column in columns.items()},
     )
+
+
+def test_one_huge_episode_does_not_drown_the_others() -> None:
+    """Differences of sums over all episodes leave nothing of a return of 6 beside one of 1e20."""
+    episodes = made((3, 4))
+    rewards = np.array([1e20, 1e20, 1e20, 1, 2, 3, 4], np.float32)
+    episodes = replace(episodes, columns={**episodes.columns, "rewards": rewards})
+    found = ReturnToGo().offline(episodes)[:, 0]
+    np.testing.assert_allclose(found[3:], [10, 9, 7, 4])
 
 
 def test_return_to_go_adds_the_rest_of_its_own_episode() -> None:
