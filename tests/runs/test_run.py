@@ -231,8 +231,8 @@ def test_what_would_fail_in_the_end_fails_at_once(tmp_path: Path) -> None:
         (r"facts\(\) must return plain", Odd(), source.task),
     ):
         with pytest.raises(SeqrlError, match=said):
-            done(wrong, replace(source, task=task), tmp_path)
-    assert not list(tmp_path.rglob("*.json*"))
+            done(wrong, replace(source, task=task), tmp_path / "results")
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_journal_that_was_cut_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
