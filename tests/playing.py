@@ -16,7 +16,9 @@ Run = Callable[..., Ended]
 SMALL = ("network.layers=1", "network.width=16", "context_steps=3")
 
 
-def trained(seqrl: Run, folder: Path, agent: str, *settings: str, updates: int = 2) -> Any:
+def trained(
+    seqrl: Run, folder: Path, agent: str, *settings: str, updates: int = 2, seed: int = 0
+) -> Any:
     """Train an agent on made-up data, and play three episodes: what `seqrl run --json` says, and
     under "file" where the checkpoint is."""
     data = write_hdf5(folder / "small.hdf5", layout((20, 30, 25)))
@@ -29,7 +31,7 @@ def trained(seqrl: Run, folder: Path, agent: str, *settings: str, updates: int =
     chosen = [word for field in fields for word in ("--set", field)]
     ended = seqrl(
         "run", agent, "file/small", *chosen, "--episodes", 3, "--results", folder / "results",
-        "--device", "cpu", "--json",
+        "--device", "cpu", "--seed", seed, "--json",
     )  # fmt: skip
     assert ended.status == 0, ended.err
     found = json.loads(ended.out)
