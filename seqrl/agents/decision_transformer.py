@@ -4,11 +4,13 @@ The defaults are the published protocol for the D4RL locomotion tasks, as the au
 """
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from seqrl.agents.agent import Agent
 from seqrl.agents.target import Target, target_return
 from seqrl.episodes import Array, History
+from seqrl.errors import SeqrlError
 from seqrl.nets.network import Network
 from seqrl.tokens.layout import Part, TokenLayout, Vector
 from seqrl.tokens.tokenizer import DataFacts, Tokenizer
@@ -75,4 +77,6 @@ class DecisionTransformer(Agent):
 
     def asking(self, wanted: float) -> "DecisionTransformer":
         """Return the same agent with another target."""
+        if not isfinite(wanted):
+            raise SeqrlError(f"A target is a finite return, not {wanted}.")
         return replace(self, target=wanted)

@@ -44,6 +44,13 @@ def test_a_rule_that_does_not_know_the_body_says_so() -> None:
             target_return(rule, facts("file/hopper2+1a2b3c4d"))
 
 
+def test_a_target_that_is_no_number_is_refused() -> None:
+    """The network would be blamed for what it was asked."""
+    for wrong in (float("nan"), float("inf")):
+        with pytest.raises(SeqrlError, match="finite return"):
+            DecisionTransformer().asking(wrong)
+
+
 class Listener:
     """A model that only writes down what it is asked."""
 
