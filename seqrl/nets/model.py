@@ -4,6 +4,8 @@ Letters: B windows, T steps, w signal width.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -42,5 +44,18 @@ class Model(nn.Module, ABC):
         """
         device = next(self.parameters()).device
         chunks = live(self.tokenizer, history, given, device)
-        predicted = torch.cat([self.predict(batch, name) for batch in chunks])[: len(history)]
+        with _one_thread():
+            predicted = torch.cat([self.predict(batch, name) for batch in chunks])[: len(history)]
         return self.tokenizer.unscaled(name, predicted.float().cpu().numpy())
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one CPU thread. Several cut a matrix between them, and then a row's last bits
+    depend on where it stands, and so on who else is played."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

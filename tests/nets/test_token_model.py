@@ -378,8 +378,19 @@ def test_the_action_that_is_asked_for_is_not_looked_at() -> None:
         assert torch.equal(again, before) == (place == -1)
 
 
-def test_a_row_is_read_the_same_whoever_plays_beside_it() -> None:
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_row_is_read_the_same_whoever_plays_beside_it(threads: int) -> None:
     """An episode's return must not depend on who else is played, nor on its place among them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        _read_in_all_company()
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def _read_in_all_company() -> None:
     episodes = made((6, 6, 6, 6) * 9)
     wide = Network(layers=3, heads=1, width=128, activation="relu", normalise_embeddings=True)
     model = TokenModel(fit(VECTORS, episodes), wide, torch.Generator().manual_seed(0)).eval()
