@@ -52,8 +52,10 @@ class Policy:
         import torch
 
         from seqrl.training.checkpoint import named, read_checkpoint
+        from seqrl.training.device import device_named
 
         file = Path(checkpoint).expanduser()
+        device = device_named(device)
         tensors, about = read_checkpoint(file)
         try:
             agent: Agent = from_plain(Agent, about["agent"])

@@ -73,6 +73,9 @@ def test_files_that_are_no_checkpoints(checkpoint: Path, tmp_path: Path) -> None
     for missing in (tmp_path / "none", tmp_path):
         with pytest.raises(SeqrlError, match="reading a checkpoint"):
             Policy.load(missing)
+    for device in ("gpu", "cpu:x", "", *(["cuda"] if not torch.cuda.is_available() else [])):
+        with pytest.raises(SeqrlError, match=r"cuda or cuda:1|no GPU here"):
+            Policy.load(tmp_path / "other.safetensors", device)
 
 
 def test_a_checkpoint_that_says_something_else(checkpoint: Path, tmp_path: Path) -> None:

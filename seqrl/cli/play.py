@@ -54,7 +54,6 @@ def play(
     policy = loaded(checkpoint, device=device, threads=threads)
     if target is not None:
         policy = policy.asking(target)
-    seed = policy.about.get("seed", 0) if seed is None else seed
     origin = Origin.of(checkpoint, policy, seed)
     film = filming(video) if video else nullcontext(lambda environments: None)
     with shown_progress() as progress, film as look:
@@ -62,7 +61,7 @@ def play(
             policy.agent,
             policy.model,
             policy.task,
-            seed=seed,
+            seed=origin.seed,
             numbers=range(episodes),
             progress=progress,
             doing=f"playing {amount}",
@@ -79,17 +78,14 @@ def _say_played(
 
     import numpy as np
 
-    def score(return_: float) -> float | None:
-        return task.score(return_) if task.reference else None
-
     def shown(return_: float) -> list[str]:
-        found = score(return_)
+        found = task.scored(return_)
         return [one_decimal(return_), "-" if found is None else one_decimal(found)]
 
     mean = float(np.mean([episode.return_ for episode in played]))
     if as_json:
-        rows = [{**one.plain(), "score": score(one.return_)} for one in played]
-        summary = {"episodes": rows, "return": mean, "score": score(mean)}
+        rows = [{**one.plain(), "score": task.scored(one.return_)} for one in played]
+        summary = {"episodes": rows, "return": mean, "score": task.scored(mean)}
         say_json({**asdict(origin), **summary, "video": str(video) if video else None})
         return
     rest = [(str(one.length), "terminated" if one.terminated else "time was up") for one in played]

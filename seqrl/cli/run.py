@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import stdev
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -57,7 +58,8 @@ def run(
     from dataclasses import replace
 
     from seqrl.runs.experiment import RunSpec, agent_named, with_settings
-    from seqrl.runs.run import Source, run_one
+    from seqrl.runs.run import run_one
+    from seqrl.runs.source import Source
 
     choice = chosen(agent, task, experiment, settings)
     if choice is None:
@@ -104,10 +106,12 @@ def run(
         return
     assert record.mean_return is not None
     scored = record.score is not None
+    returns = [episode["return"] for episode in record.evaluations[-1]["episodes"]]
     say(
         f"{record.name} on {record.data['name']}, seed {seed}: "
         + (f"score {one_decimal(record.score or 0.0)}, " if scored else "")
         + f"return {one_decimal(record.mean_return)} (mean of {evaluation.episodes} episodes"
+        + (f", standard deviation {one_decimal(stdev(returns))}" if len(returns) > 1 else "")
         + (
             f"; the data's own mean score is {one_decimal(record.data['mean_score'])})"
             if scored

@@ -56,7 +56,7 @@ def dt(
     from seqrl.errors import need_extra
 
     need_extra("transformers", "dev", "seqrl speed dt")
-    from seqrl.runs.run import Source
+    from seqrl.runs.source import Source
     from seqrl.speed.dt import measure
 
     with shown_progress() as progress:

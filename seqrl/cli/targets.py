@@ -52,7 +52,6 @@ def targets(
     from seqrl.runs.targets import play_targets, targets_in, usual_targets
 
     policy = loaded(checkpoint, device=device, threads=threads)
-    seed = policy.about.get("seed", 0) if seed is None else seed
     origin = Origin.of(checkpoint, policy, seed)
     data = policy.model.tokenizer.data
     asked = targets_in(targets) if targets else usual_targets(data, policy.task, points)

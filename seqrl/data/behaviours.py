@@ -19,6 +19,7 @@ from seqrl.data.cache import Origin, Prepared, current, entry_folder, look_up, p
 from seqrl.data.player import ROWS
 from seqrl.data.policy import FOLDER, GRID
 from seqrl.data.recording import SEEDS_A_SHARE, Recording, Share, cores
+from seqrl.data.whole import sha256_of
 from seqrl.episodes import fingerprint_of
 from seqrl.errors import DataError, UnknownName, told_plainly
 from seqrl.progress import Progress, silent
@@ -198,18 +199,16 @@ def _recipe(chosen: Embedded) -> dict[str, Any]:
         "environment": chosen.task.environment,
         "policies": [
             {"actor": share.policy or "uniformly random", "steps": share.steps}
-            | ({"sha256": _sha256_of_policy(share.policy)} if share.policy else {})
+            | (
+                {"sha256": sha256_of(FOLDER / f"{share.policy}.safetensors")}
+                if share.policy
+                else {}
+            )
             for share in chosen.shares
         ],
         "seeds": f"episode i of share k: {SEEDS_A_SHARE} k + i",
         "action_grid": GRID,
     }
-
-
-def _sha256_of_policy(policy: str) -> str:
-    file = FOLDER / f"{policy}.safetensors"
-    with told_plainly(file, "reading a behaviour policy"):
-        return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _versions() -> dict[str, str]:

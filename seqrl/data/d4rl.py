@@ -9,11 +9,11 @@ from seqrl.data.download import fetch
 from seqrl.data.layout import (
     KEYS,
     read_layout,
-    sha256_of,
     stamp_of,
     state_parts_of,
     what_is_wrong,
 )
+from seqrl.data.whole import sha256_of
 from seqrl.errors import DataError, told_plainly
 from seqrl.progress import Progress, silent
 from seqrl.tasks.d4rl import Entry, Facts

@@ -7,7 +7,6 @@ Nothing is unpickled.
 Letters: N steps in all.
 """
 
-import hashlib
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -281,12 +280,6 @@ def timeouts_by_horizon(terminated: Array, horizon: int) -> Array:
         start = end + 1
     unfinished: Array = timed_out & ~terminated.astype(bool)
     return unfinished
-
-
-def sha256_of(file: Path) -> str:
-    """Hash a file, in pieces."""
-    with told_plainly(file, "reading"), file.open("rb") as bytes_:
-        return hashlib.file_digest(bytes_, "sha256").hexdigest()
 
 
 def stamp_of(file: Path) -> dict[str, Any]:

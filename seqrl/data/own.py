@@ -15,7 +15,8 @@ from uuid import uuid4
 import numpy as np
 
 from seqrl.data.cache import Origin, Prepared, look_up
-from seqrl.data.layout import KEYS, read_layout, sha256_of, stamp_of, state_parts_of
+from seqrl.data.layout import KEYS, read_layout, stamp_of, state_parts_of
+from seqrl.data.whole import sha256_of
 from seqrl.episodes import Array, fingerprint_of
 from seqrl.errors import DataError, UnknownName
 from seqrl.progress import Progress

@@ -1,10 +1,15 @@
 """Files that are whole or not there: written under another name, seen on disk, then renamed."""
 
+import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
+
+from seqrl.errors import told_plainly
 
 
 @contextmanager
@@ -33,3 +38,28 @@ def to_disk(file: Path) -> None:
     """Wait until a file is on disk, and not only on its way there."""
     with file.open("rb") as open_file:
         os.fsync(open_file.fileno())
+
+
+def whole_lines(file: Path) -> list[dict[str, Any]]:
+    """Read a file of JSON lines up to the first that was cut off; one that is not there has none.
+
+    Such files grow line by line, and a kill may leave half a line at their end.
+    """
+    found = []
+    for line in file.read_text().splitlines() if file.exists() else ():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break
+    return found
+
+
+def json_lines(lines: list[dict[str, Any]]) -> str:
+    """Return what `whole_lines` reads."""
+    return "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def sha256_of(file: Path) -> str:
+    """Hash a file, in pieces."""
+    with told_plainly(file, "reading"), file.open("rb") as bytes_:
+        return hashlib.file_digest(bytes_, "sha256").hexdigest()

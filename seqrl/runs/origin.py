@@ -1,15 +1,15 @@
 """Origin: what returns that were played from a checkpoint must not be told without."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqrl.errors import told_plainly
+from seqrl.data.whole import sha256_of
 from seqrl.evaluation import PRECISION
 from seqrl.policy import Policy
-from seqrl.runs.run import device_named, versions
+from seqrl.runs.identity import versions
+from seqrl.runs.record import facts_in_words
 
 
 def loaded(checkpoint: Path, *, device: str = "auto", threads: int | None = None) -> Policy:
@@ -18,7 +18,7 @@ def loaded(checkpoint: Path, *, device: str = "auto", threads: int | None = None
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return Policy.load(checkpoint, device_named(device))
+    return Policy.load(checkpoint, device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +45,13 @@ class Origin:
     """The versions that were others when it was trained."""
 
     @classmethod
-    def of(cls, checkpoint: Path, policy: Policy, seed: int) -> "Origin":
-        """Describe playing a policy that was read from `checkpoint`."""
-        with told_plainly(checkpoint, "reading a checkpoint"), checkpoint.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    def of(cls, checkpoint: Path, policy: Policy, seed: int | None = None) -> "Origin":
+        """Describe playing a policy that was read from `checkpoint`, with the seed of its training
+        if nothing else is said."""
         data, now = policy.model.tokenizer.data, versions()
         then: Mapping[str, str] = policy.about.get("versions", {})
         return cls(
-            checkpoint_sha256=digest,
+            checkpoint_sha256=sha256_of(checkpoint),
             agent=type(policy.agent).__name__,
             data=data.name,
             fingerprint=data.fingerprint,
@@ -60,7 +59,7 @@ class Origin:
             updates=policy.about.get("updates"),
             training_seed=policy.about.get("seed"),
             facts=policy.agent.facts(data),
-            seed=seed,
+            seed=policy.about.get("seed", 0) if seed is None else seed,
             precision=PRECISION,
             versions=now,
             trained_with={name: was for name, was in then.items() if now.get(name) != was},
@@ -68,20 +67,18 @@ class Origin:
 
     def caption(self, episodes: str) -> str:
         """Say it all in a sentence; `episodes` says what was played."""
-        facts = "".join(f"; {key.replace('_', ' ')} {_told(v)}" for key, v in self.facts.items())
+        facts = facts_in_words(self.facts)
         return (
             f"{self.agent}, trained on {self.data} (fingerprint {self.fingerprint[:8]})"
             + ("" if self.training_seed is None else f" with seed {self.training_seed}")
             + ("" if self.updates is None else f" for {self.updates:,} updates")
             + f", checkpoint {self.checkpoint_sha256[:8]}; played in {self.environment}, {episodes}"
-            f", seed {self.seed}, in {self.precision}{facts}; {_listed(self.versions)}"
+            f", seed {self.seed}, in {self.precision}"
+            + (f"; {facts}" if facts else "")
+            + f"; {_listed(self.versions)}"
             + (f"; trained with {_listed(self.trained_with)}" if self.trained_with else "")
             + "."
         )
-
-
-def _told(value: object) -> str:
-    return f"{value:,.1f}" if isinstance(value, float) else str(value)
 
 
 def _listed(versions: Mapping[str, str]) -> str:

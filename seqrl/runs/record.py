@@ -66,10 +66,7 @@ class RunRecord:
         """Say all that a number of this record must not be told without."""
         name, task, versions = self.name, self.task, self.versions
         last = self.evaluations[-1]
-        facts = ", ".join(
-            f"{key.replace('_', ' ')} {f'{value:,.1f}' if isinstance(value, float) else value}"
-            for key, value in self.facts.items()
-        )
+        facts = facts_in_words(self.facts)
         settings = f"experiment {self.experiment}" + "".join(f", {said}" for said in self.changed)
         data, kind = self.data, self.agent["is"].rpartition(":")[2]
         return (
@@ -82,6 +79,14 @@ class RunRecord:
             + f"; seqrl {versions['seqrl']} (protocol {self.identity['protocol']}), torch "
             f"{versions['torch']}, gymnasium {versions['gymnasium']}, mujoco {versions['mujoco']}."
         )
+
+
+def facts_in_words(facts: Mapping[str, Any]) -> str:
+    """Say what an agent says of itself."""
+    return ", ".join(
+        f"{key.replace('_', ' ')} {f'{value:,.1f}' if isinstance(value, float) else value}"
+        for key, value in facts.items()
+    )
 
 
 def write_record(file: Path, record: RunRecord) -> None:

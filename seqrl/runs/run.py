@@ -4,19 +4,14 @@ Killed at any moment and started again, it goes on where it was: training from i
 evaluation with the episodes that had not ended. A run whose record is there is not run again.
 """
 
-import hashlib
 import json
 import logging
-import math
-import platform
 import shutil
-import sys
 import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,18 +19,18 @@ import numpy as np
 
 from seqrl.agents.agent import Agent
 from seqrl.data.alone import alone
-from seqrl.data.cache import Prepared
-from seqrl.data.names import Choice, Family, choose
-from seqrl.data.source import can_reach, obtain, play_task, view
-from seqrl.data.whole import replace_file, to_disk
+from seqrl.data.whole import json_lines, replace_file, sha256_of, to_disk, whole_lines
 from seqrl.episodes import Array, Episodes
 from seqrl.errors import DataError, SeqrlError, told_plainly
-from seqrl.evaluation import PRECISION, Played, play
+from seqrl.evaluation import Played, play
 from seqrl.plain import to_plain
 from seqrl.policy import about_policy
 from seqrl.progress import Progress, silent
 from seqrl.runs.experiment import RunSpec
-from seqrl.runs.record import PROTOCOL, RunRecord, read_record, write_record
+from seqrl.runs.identity import hash_of, identity_of, machine, versions
+from seqrl.runs.parting import parted
+from seqrl.runs.record import RunRecord, read_record, write_record
+from seqrl.runs.source import Source
 from seqrl.seeds import seed_for
 from seqrl.tasks.environment import Environments
 from seqrl.tasks.task import Task
@@ -45,36 +40,6 @@ if TYPE_CHECKING:
     from seqrl.training.trainer import Told, Trainer
 
 _log = logging.getLogger(__name__)
-
-PACKAGES = ("seqrl", "torch", "gymnasium", "mujoco", "numpy")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """The data of a run, and the task that goes with it."""
-
-    known: Prepared
-    choice: Choice
-    task: Task
-
-    @classmethod
-    def of(
-        cls,
-        text: str,
-        *,
-        family: Family | None = None,
-        data_dir: Path | None = None,
-        progress: Progress = silent,
-    ) -> "Source":
-        """Find out what a name means, and prepare it if need be."""
-        choice = choose(text, family=family, data_dir=data_dir, reachable=can_reach)
-        known = obtain(choice.name, data_dir=data_dir, progress=progress)
-        return cls(known=known, choice=choice, task=play_task(known, choice.name))
-
-    @property
-    def episodes(self) -> Episodes:
-        """Open the data as its name says."""
-        return view(self.known, self.choice.name)
 
 
 @dataclass(frozen=True)
@@ -104,44 +69,6 @@ class Place:
         return self.record.with_suffix(".metrics.jsonl")
 
 
-def code_of(agent: Agent) -> dict[str, str]:
-    """Return the SHA-256 of every file of the user's own that an agent's class is made of.
-
-    (Ours are known by version and protocol number.)
-    """
-    own = [kind for kind in type(agent).__mro__ if kind.__module__.partition(".")[0] != "seqrl"]
-    digests = {}
-    for kind in own:
-        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-        if file and kind.__module__ != "abc":
-            digests[kind.__module__] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    return digests
-
-
-def identity_of(spec: RunSpec, fingerprint: str, task: Task, precision: str) -> dict[str, Any]:
-    """Return everything that a run's numbers depend on, besides agent and seed.
-
-    (The number of CPU threads and the device, which move last bits, are in the record alone.)
-    """
-    return {
-        "code": code_of(spec.agent),
-        "data": task.name,
-        "fingerprint": fingerprint,
-        "environment": task.environment,
-        "evaluation": {**asdict(spec.evaluation), "precision": PRECISION},
-        "training_precision": precision,
-        # Without what follows a +: the builds of one version for CPU and GPU are one version.
-        "versions": {n: version(n).partition("+")[0] for n in ("torch", "gymnasium", "mujoco")},
-        "protocol": PROTOCOL,
-    }
-
-
-def hash_of(spec: RunSpec, identity: Mapping[str, Any]) -> str:
-    """Return the hash that says whether a run has been run already."""
-    whole = {"agent": to_plain(spec.agent), "seed": spec.seed, **identity}
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
-
-
 def run_one(
     spec: RunSpec,
     source: Source,
@@ -155,7 +82,7 @@ def run_one(
     """Do a run, or what is left of it; its record, and where that lies."""
     import torch
 
-    from seqrl.training.trainer import precision_on
+    from seqrl.training.device import device_named, precision_on
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -163,6 +90,7 @@ def run_one(
     episodes = source.episodes
     precision = precision_on(spec.agent.training.precision, torch.device(chosen))
     facts = _before_anything(spec.agent, source.task, episodes)
+    learnt, held_out = parted(spec.agent, episodes)
     identity = identity_of(spec, episodes.fingerprint, source.task, precision)
     hash_ = hash_of(spec, identity)
     place = Place.of(results, spec, source.task.name, hash_)
@@ -177,6 +105,8 @@ def run_one(
                 spec=spec,
                 source=source,
                 episodes=episodes,
+                learnt=learnt,
+                held_out=held_out,
                 facts=facts,
                 identity=identity,
                 hash=hash_,
@@ -207,7 +137,6 @@ def _before_anything(agent: Agent, task: Task, episodes: Episodes) -> dict[str, 
             f"{type(agent).__name__}.facts() must return plain numbers and texts for the record, "
             f"not {facts!r}: {error}."
         ) from error
-    parted(agent, episodes)
     return facts
 
 
@@ -219,7 +148,7 @@ def finished(place: Place, hash_: str) -> RunRecord | None:
         record = read_record(place.record)
         if record.status != "done" or not place.checkpoint.exists():
             return None
-        digest = hashlib.sha256(place.checkpoint.read_bytes()).hexdigest()
+        digest = sha256_of(place.checkpoint)
         if record.hash == hash_ and record.checkpoint and record.checkpoint["sha256"] == digest:
             return record
         why = "it and its checkpoint do not belong together"
@@ -229,22 +158,6 @@ def finished(place: Place, hash_: str) -> RunRecord | None:
     return None
 
 
-def device_named(name: str) -> str:
-    """Return what `auto` means here, or refuse a device that is not."""
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.partition(":")[0] not in ("cpu", "cuda"):
-        raise SeqrlError(f"--device is auto, cpu, cuda or cuda:1, not {name!r}.")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise SeqrlError(
-            "--device cuda: PyTorch sees no GPU here. `seqrl doctor` says more; --device cpu works "
-            "everywhere."
-        )
-    return name
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Run:
     """One run under way: what its pieces need to know of each other."""
@@ -252,6 +165,9 @@ class _Run:
     spec: RunSpec
     source: Source
     episodes: Episodes
+    learnt: Array
+    """Numbers of the episodes to train on."""
+    held_out: Array
     facts: Mapping[str, Any]
     identity: Mapping[str, Any]
     hash: str
@@ -285,8 +201,8 @@ class _Run:
             "precision": trainer.precision,
             "seconds": round(trainer.seconds, 3),
             "updates_per_second": round(trainer.update / max(trainer.seconds, 1e-9), 4),
-            "episodes": len(parted(self.spec.agent, self.episodes)[0]),
-            "episodes_held_out": len(parted(self.spec.agent, self.episodes)[1]),
+            "episodes": len(self.learnt),
+            "episodes_held_out": len(self.held_out),
         }
         checkpoint = {"file": self.place.checkpoint.name, "sha256": digest}
         return self._describe("done", training, evaluations, checkpoint, None)
@@ -302,14 +218,13 @@ class _Run:
         tokenizer = fit(agent.layout(), self.episodes)
         generator = torch.Generator().manual_seed(seed_for(seed, "weights"))
         model = agent.model(tokenizer, generator).to(self.device)
-        learnt, held_out = parted(agent, self.episodes)
 
         def windows(chosen: Array) -> Windows:
             return Windows(tokenizer, self.episodes, self.device, chosen)
 
         return Trainer(
             model,
-            windows(learnt),
+            windows(self.learnt),
             agent.training,
             seed=seed,
             folder=self.place.work,
@@ -319,7 +234,7 @@ class _Run:
                 "versions": versions(),
                 **about_policy(agent, self.source.task, tokenizer),
             },
-            held_out=windows(held_out) if len(held_out) else None,
+            held_out=windows(self.held_out) if len(self.held_out) else None,
             progress=self.progress,
             told=self.told,
         )
@@ -328,9 +243,9 @@ class _Run:
         """Play what has not been played yet of one evaluation."""
         spec, task, count = self.spec, self.source.task, self.spec.evaluation.episodes
         journal = self.place.work / f"episodes-{update}.jsonl"
-        played = _read_journal(journal)
+        played = {line["number"]: line for line in whole_lines(journal)}
         # Without what a kill cut off: the next line would be glued to it.
-        replace_file(journal, "".join(json.dumps(line) + "\n" for line in played.values()))
+        replace_file(journal, json_lines([*played.values()]))
         waiting = [number for number in range(count) if number not in played]
         if waiting and trainer.update > update:
             raise DataError(
@@ -341,7 +256,7 @@ class _Run:
         with journal.open("a") as out:
 
             def told(episode: Played) -> None:
-                out.write(json.dumps(episode.plain()) + "\n")
+                out.write(json_lines([episode.plain()]))
                 out.flush()
 
             for episode in play(
@@ -361,7 +276,7 @@ class _Run:
         return {
             "update": update,
             "return": mean,
-            "score": task.score(mean) if task.reference else None,
+            "score": task.scored(mean),
             # Of an evaluation that was killed in between nobody knows.
             "seconds": None if taken_up else round(time.monotonic() - began, 3),
             "episodes": [played[number] for number in range(count)],
@@ -400,7 +315,7 @@ class _Run:
                 "steps": episodes.steps,
                 "best_return": float(returns.max()),
                 "mean_return": mean,
-                "mean_score": task.score(mean) if task.reference else None,
+                "mean_score": task.scored(mean),
             },
             facts=self.facts,
             training=training,
@@ -412,65 +327,3 @@ class _Run:
             written=datetime.now(UTC).isoformat(timespec="seconds"),
             error=error,
         )
-
-
-def parted(agent: Agent, episodes: Episodes) -> tuple[Array, Array]:
-    """Part the episodes that an agent learns from: those to train on, and those held out."""
-    chosen = agent.learns_from(episodes)
-    numbers = np.arange(len(episodes)) if chosen is None else _numbers(agent, chosen, episodes)
-    count = math.ceil(agent.training.held_out * len(numbers))
-    if count == 0:
-        return numbers, numbers[:0]
-    if count >= len(numbers):
-        raise SeqrlError(
-            f"Of {len(numbers)} episodes none can be held out and some be left to train on: set "
-            "training.held_out=0."
-        )
-    held = np.zeros(len(numbers), bool)
-    held[((np.arange(count) + 0.5) * len(numbers) / count).astype(int)] = True
-    return numbers[~held], numbers[held]
-
-
-def _numbers(agent: Agent, chosen: Array, episodes: Episodes) -> Array:
-    """Return the chosen episodes' numbers in rising order; a mask will do too."""
-    found = np.asarray(chosen)
-    found = np.flatnonzero(found) if found.dtype == bool else np.unique(found)
-    whole = np.issubdtype(found.dtype, np.integer) and len(found) > 0
-    if not whole or found[0] < 0 or found[-1] >= len(episodes):
-        raise SeqrlError(
-            f"{type(agent).__name__}.learns_from() must return numbers of episodes from 0 to "
-            f"{len(episodes) - 1}, at least one, or a mask of {len(episodes)}; not {chosen!r}."
-        )
-    return found
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a number depends on."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
-def machine(device: str) -> dict[str, Any]:
-    """Say what a run ran on."""
-    import torch
-
-    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
-    return {
-        "device": device,
-        "gpu": gpu,
-        "processor": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
-        "platform": platform.platform(terse=True),
-    }
-
-
-def _read_journal(journal: Path) -> dict[int, dict[str, Any]]:
-    """Read which episodes have ended; a last line that was cut off by a kill counts for nothing."""
-    played = {}
-    if journal.exists():
-        for line in journal.read_text().splitlines():
-            try:
-                episode = json.loads(line)
-            except ValueError:
-                continue
-            played[episode["number"]] = episode
-    return played

@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqrl.errors import SeqrlError
+from seqrl.data.alone import alone
+from seqrl.errors import SeqrlError, told_plainly
 from seqrl.evaluation import play
 from seqrl.policy import Policy
 from seqrl.progress import Progress, silent
@@ -91,13 +92,18 @@ def play_targets(
 ) -> Sweep:
     """Play what is not in `file` yet; everything that is in it then."""
     policy.asking(targets[0])  # an agent that asks for nothing says so before anything is played
-    sweep = take_up(file, begin(policy, origin, episodes))
-    for number, asked in enumerate(targets, 1):
-        if asked in sweep.targets:
-            continue
-        doing = f"target {number} of {len(targets)}: asking for {asked:,.1f}"
-        sweep = sweep.with_rows(_played(policy, asked, episodes, origin.seed, progress, doing))
-        write_sweep(file, sweep)
+    with told_plainly(file.parent, "making the folder for a table"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    lock = file.with_name(f".{file.name}.lock")
+    with alone(lock, f"playing for {file}", progress):
+        sweep = take_up(file, begin(policy, origin, episodes))
+        for number, asked in enumerate(targets, 1):
+            if asked in sweep.targets:
+                continue
+            doing = f"target {number} of {len(targets)}: asking for {asked:,.1f}"
+            sweep = sweep.with_rows(_played(policy, asked, episodes, origin.seed, progress, doing))
+            write_sweep(file, sweep)
+        lock.unlink(missing_ok=True)
     return sweep
 
 
@@ -120,7 +126,7 @@ def _played(
             episode=one.number,
             environment_seed=one.seed,
             return_=one.return_,
-            score=task.score(one.return_) if task.reference else None,
+            score=task.scored(one.return_),
             length=one.length,
             terminated=one.terminated,
         )

@@ -14,7 +14,8 @@ from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.errors import SeqrlError
 from seqrl.policy import Policy
 from seqrl.progress import Progress, silent
-from seqrl.runs.run import Source, device_named, machine, versions
+from seqrl.runs.identity import machine, versions
+from seqrl.runs.source import Source
 from seqrl.seeds import seed_for
 from seqrl.speed.flops import matrix_peak, training_flops
 from seqrl.speed.playing import Match, match
@@ -22,7 +23,7 @@ from seqrl.speed.race import OURS, THEIRS, Agreement, Race, Side, agreement
 from seqrl.tasks.task import Task
 from seqrl.tokens.tokenizer import fit
 from seqrl.tokens.windows import Windows
-from seqrl.training.trainer import precision_on
+from seqrl.training.device import device_named, precision_on
 
 LEAST_UPDATES = 4
 """Two blocks at least are needed: the first is for warming up."""

@@ -8,8 +8,6 @@ Letters: B windows, T steps, w signal width.
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +17,7 @@ from transformers.pytorch_utils import Conv1D
 from seqrl.errors import SeqrlError
 from seqrl.nets.token_model import TokenModel
 from seqrl.tokens.windows import TokenBatch
+from seqrl.training.device import casting
 from seqrl.training.settings import Training
 
 AROUND = {
@@ -146,7 +145,7 @@ class PlainLoop:
             self._step(len(self.losses))
 
     def _step(self, update: int) -> None:
-        with self._casting():
+        with casting(self._precision, self.model.device):
             loss = loss_of(self.model, self._batches[update])
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -156,8 +155,3 @@ class PlainLoop:
             group["lr"] = self.settings.rate(update)
         self._optimizer.step()
         self.losses.append(loss.detach())
-
-    def _casting(self) -> Any:
-        if self._precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.model.device.type, dtype=torch.bfloat16)

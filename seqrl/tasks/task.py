@@ -90,6 +90,10 @@ class Task:
         span = self.reference.maximum - self.reference.minimum
         return 100.0 * (return_ - self.reference.minimum) / span
 
+    def scored(self, return_: float) -> float | None:
+        """Return the score, or nothing where the task has no reference returns."""
+        return self.score(return_) if self.reference else None
+
     def on(self, environment: str) -> "Task":
         """Return the same task in another environment version: v5 is Gymnasium's newer physics."""
         body, _, version = self.environment.rpartition("-")

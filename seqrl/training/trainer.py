@@ -6,25 +6,24 @@ as one that was not; and whatever happens between two updates, an evaluation for
 nothing.
 """
 
-import hashlib
 import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from seqrl.data.whole import replace_file
+from seqrl.data.whole import json_lines, replace_file, sha256_of, whole_lines
 from seqrl.errors import SeqrlError
 from seqrl.nets.model import Model
 from seqrl.progress import Progress, silent
 from seqrl.seeds import seed_for
 from seqrl.tokens.windows import TokenBatch, Windows
 from seqrl.training.checkpoint import named, read_checkpoint, tensors_of, write_checkpoint
+from seqrl.training.device import casting, precision_on
 from seqrl.training.settings import Training
 
 SAVE_SECONDS = 60.0
@@ -46,17 +45,6 @@ Told = Callable[[Mapping[str, float]], None]
 
 class NotFinite(SeqrlError):
     """The loss became infinite, or no number at all."""
-
-
-def precision_on(wanted: str, device: torch.device) -> str:
-    """Return what `auto` means on a device: bfloat16 where it is made for it."""
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
-        return "bfloat16"
-    return "float32"
 
 
 class Trainer:
@@ -139,7 +127,7 @@ class Trainer:
     def _step(self) -> None:
         """Do one update."""
         torch.manual_seed(seed_for(self._seed, "dropout", self.update))
-        with self._casting():
+        with casting(self.precision, self.device):
             loss, errors = self.model.loss(self._batch(self.update))
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -147,7 +135,8 @@ class Trainer:
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit, foreach=True)
         for group in self._optimizer.param_groups:
             group["lr"] = self.settings.rate(self.update)
-        measured = {"loss": loss.detach(), **_prefixed(errors), "gradient_norm": norm.detach()}
+        named_errors = {f"error.{name}": error for name, error in errors.items()}
+        measured = {"loss": loss.detach(), **named_errors, "gradient_norm": norm.detach()}
         if self.device.type == "cpu":  # elsewhere every look waits for the device
             self._check([measured], self.update + 1)
         self._optimizer.step()
@@ -157,11 +146,6 @@ class Trainer:
     def _batch(self, update: int) -> TokenBatch:
         self._generator.manual_seed(seed_for(self._seed, "windows", update))
         return self.windows.draw(self.settings.batch, self._generator)
-
-    def _casting(self) -> AbstractContextManager[Any]:
-        if self.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def _check(self, measured: list[dict[str, Tensor]], end: int) -> None:
         """Refuse a loss, or a gradient, that is not finite; `measured` ends before update `end`."""
@@ -228,7 +212,7 @@ class Trainer:
     def _held_out_errors(self, windows: Windows) -> dict[str, float]:
         """Measure the model, without dropout, on windows it was not trained on."""
         self.model.eval()
-        with self._casting():
+        with casting(self.precision, self.device):
             _, errors = self.model.loss(windows.spread(min(HELD_OUT_WINDOWS, windows.steps)))
         self.model.train()
         return {f"held_out.{name}": float(value) for name, value in errors.items()}
@@ -248,7 +232,7 @@ class Trainer:
     def write_policy(self, file: Path) -> str:
         """Write what plays, without the optimiser's memory; the file's SHA-256."""
         write_checkpoint(file, tensors_of(self.model), {**self._about, "updates": self.update})
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return sha256_of(file)
 
     def _take_up(self) -> None:
         """Go on from the state on disk."""
@@ -267,20 +251,8 @@ class Trainer:
 
     def _cut_metrics(self) -> None:
         """Forget the metrics of updates that were lost, and will be done again."""
-        if not self.metrics.exists():
-            return
-        kept = []
-        for line in self.metrics.read_text().splitlines():
-            try:
-                if json.loads(line)["update"] <= self.update:
-                    kept.append(line)
-            except ValueError:
-                break  # killed in the middle of a line
-        replace_file(self.metrics, "".join(line + "\n" for line in kept))
-
-
-def _prefixed(errors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {f"error.{name}": error for name, error in errors.items()}
+        kept = [line for line in whole_lines(self.metrics) if line["update"] <= self.update]
+        replace_file(self.metrics, json_lines(kept))
 
 
 def _groups(model: nn.Module, settings: Training) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from seqrl.evaluation import play
 from seqrl.nets.model import Model
 from seqrl.plain import from_plain, to_plain
 from seqrl.policy import Policy
-from seqrl.runs.run import Source, parted
+from seqrl.runs.parting import parted
+from seqrl.runs.source import Source
 from seqrl.tasks.environment import Environments
 from seqrl.tokens.tokenizer import fit
 from seqrl.tokens.windows import Windows

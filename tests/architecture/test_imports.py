@@ -57,6 +57,7 @@ SUBCLASSES = {
     "speed/race.py": {"torch"},
     "tokens/windows.py": {"torch"},
     "training/checkpoint.py": {"torch"},
+    "training/device.py": {"torch"},
     "training/trainer.py": {"torch"},
 }
 """Files that are made of a heavy package: they may import it early, and are themselves imported

@@ -9,7 +9,7 @@ import pytest
 
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.data.behaviours import SETS
-from seqrl.runs.run import Source
+from seqrl.runs.source import Source
 from tests.conftest import Ended
 from tests.data import small_build
 from tests.runs.making import small, write_policy

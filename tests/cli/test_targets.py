@@ -2,6 +2,7 @@
 
 import csv
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 
 from seqrl.evaluation import play
+from seqrl.policy import Policy
+from seqrl.runs.origin import Origin
+from seqrl.runs.targets import play_targets
 from tests.conftest import Ended
 from tests.playing import SMALL, trained
 
@@ -74,8 +78,37 @@ def test_it_goes_on_where_it_was(
     assert seqrl(*command, folder).status == 0
     (table,) = folder.glob("*.csv")
     assert table.read_text() == (tmp_path / "a.csv").read_text()
+    assert not list(tmp_path.glob(".a*")), "locks and half-written files"
     other = seqrl("targets", file, "--points", 4, "--episodes", 3, "--out", tmp_path / "a")
     assert other.status == 2 and "returns of episodes 2, and these are of 3" in other.err
+
+
+def test_two_at_once_keep_all_rows(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would put its own table in the place of the other's."""
+    table, policy, waits = tmp_path / "a.csv", Policy.load(file), threading.Event()
+    origin = Origin.of(file, policy)
+
+    def second() -> None:
+        def progress(doing: str, done: float, total: float, unit: str, note: str = "") -> None:
+            if "another process" in doing:
+                waits.set()
+
+        play_targets(policy, origin, [2.0], episodes=1, file=table, progress=progress)
+
+    other = threading.Thread(target=second)
+
+    def played(*arguments: Any, **more: Any) -> Any:
+        if not other.ident:
+            other.start()
+            assert waits.wait(60), "the second did not wait for the first"
+        return play(*arguments, **more)
+
+    monkeypatch.setattr("seqrl.runs.targets.play", played)
+    play_targets(policy, origin, [1.0], episodes=1, file=table)
+    other.join()
+    assert [float(row["asked"]) for row in rows_of(table)] == [1.0, 2.0]
 
 
 def test_the_text_is_honest_about_what_was_measured(seqrl: Run, file: Path) -> None:

@@ -13,6 +13,7 @@ from transformers.models.decision_transformer.modeling_decision_transformer impo
 )
 
 from seqrl.nets.transformer import Network, Trace, Transformer, causal
+from seqrl.speed.published import WITHIN
 from tests.nets.making import generator, tokens
 
 SCALES = {
@@ -58,17 +59,9 @@ def _drawn(case: int) -> tuple[Network, Any]:
 
 def _copy(theirs: torch.nn.Module, ours: Transformer) -> dict[str, str]:
     """Give both one set of random weights; theirs stand the other way round. Return the names."""
-    names = {
-        "ln_1": "attention_norm",
-        "attn.c_attn": "attention.qkv",
-        "attn.c_proj": "attention.out",
-        "ln_2": "inner_norm",
-        "mlp.c_fc": "inner_in",
-        "mlp.c_proj": "inner_out",
-    }
     pairs = {"ln_f": "norm"}
     for layer in range(ours.network.layers):
-        pairs |= {f"h.{layer}.{a}": f"blocks.{layer}.{b}" for a, b in names.items()}
+        pairs |= {f"h.{layer}.{a}": f"blocks.{layer}.{b}" for a, b in WITHIN.items()}
     with torch.no_grad():
         theirs.get_parameter("wpe.weight").zero_()  # positions are the embedding's affair
         for index, (a, b) in enumerate(pairs.items()):

@@ -16,7 +16,7 @@ from seqrl.nets.model import Model
 from seqrl.nets.network import Network
 from seqrl.policy import about_policy
 from seqrl.runs.experiment import RunSpec
-from seqrl.runs.run import Source
+from seqrl.runs.source import Source
 from seqrl.tokens.tokenizer import fit
 from seqrl.training.checkpoint import tensors_of, write_checkpoint
 from seqrl.training.settings import Training

@@ -25,7 +25,8 @@ from seqrl.errors import DataError, SeqrlError
 from seqrl.evaluation import Evaluation
 from seqrl.policy import Policy
 from seqrl.runs.record import RunRecord, read_record, write_record
-from seqrl.runs.run import Place, Source, run_one
+from seqrl.runs.run import Place, run_one
+from seqrl.runs.source import Source
 from tests.conftest import Ended
 from tests.runs.making import agent_classes, small, spec_of, toy_source
 
@@ -127,7 +128,7 @@ def test_what_is_done_is_not_done_again(
 def test_edited_code_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The old score for the new code: nobody would look twice at "done already"."""
     from seqrl.runs.experiment import agent_named, experiment_named
-    from seqrl.runs.run import code_of
+    from seqrl.runs.identity import code_of
 
     quick = experiment_named("quick")
     digests, file = [], tmp_path / "mine_agent.py"
@@ -190,7 +191,7 @@ def test_what_does_not_belong_together_is_run_again(
 )
 def test_what_is_learnt_from_is_what_was_said(chosen: list[Any], expected: Any) -> None:
     """A sorted mask is the last episodes, and looks like a result."""
-    from seqrl.runs.run import parted
+    from seqrl.runs.parting import parted
 
     class Choosy(BehaviourCloning):
         def learns_from(self, episodes: Any) -> Any:
@@ -207,7 +208,7 @@ def test_what_is_learnt_from_is_what_was_said(chosen: list[Any], expected: Any) 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3, 0.35, 0.4, 0.5])
 def test_as_much_is_held_out_as_was_asked(share: float) -> None:
     """A third in place of four tenths measures another training."""
-    from seqrl.runs.run import parted
+    from seqrl.runs.parting import parted
 
     agent = small(BehaviourCloning)
     agent = replace(agent, training=replace(agent.training, held_out=share))
@@ -437,7 +438,7 @@ def test_the_command(seqrl: Callable[..., Ended], tmp_path: Path) -> None:
         ("DT", "file/toy", "--set", "training.updates=0"): "it must be 1 or more",
         ("DT", "file/toy", "--set", "target=paper_code"): "hopper, halfcheetah, walker2d",
         ("DT", "file/toy", "--experiment", "none"): "There is no experiment 'none'",
-        ("DT", "file/toy", "--device", "tpu"): "--device is auto, cpu",
+        ("DT", "file/toy", "--device", "tpu"): "A device is auto, cpu",
         ("DT", "file/toy", "--times", "9", "--set", "training.updates=3"): "do not fit",
     }.items():
         ended = seqrl("run", *wrong, "--results", tmp_path / "none")

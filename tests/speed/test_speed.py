@@ -15,7 +15,7 @@ from seqrl.data.source import import_data
 from seqrl.errors import SeqrlError
 from seqrl.nets.token_model import TokenModel
 from seqrl.policy import Policy, about_policy
-from seqrl.runs.run import Source
+from seqrl.runs.source import Source
 from seqrl.speed import dt, flops
 from seqrl.speed.flops import training_flops
 from seqrl.speed.playing import match

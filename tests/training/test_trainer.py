@@ -19,8 +19,9 @@ from seqrl.tokens.layout import TokenLayout
 from seqrl.tokens.tokenizer import fit
 from seqrl.tokens.windows import Windows
 from seqrl.training import trainer as module
+from seqrl.training.device import precision_on
 from seqrl.training.settings import Training
-from seqrl.training.trainer import NotFinite, Trainer, precision_on
+from seqrl.training.trainer import NotFinite, Trainer
 from tests.tokens.test_signals import made
 from tests.tokens.test_tokenizer import BINS, VECTORS
 

@@ -1,0 +1,78 @@
+"""Identity: what a run's numbers depend on, and the hash over it that says "already run"."""
+
+import hashlib
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from seqrl.agents.agent import Agent
+from seqrl.data.whole import sha256_of
+from seqrl.evaluation import PRECISION
+from seqrl.plain import to_plain
+from seqrl.runs.experiment import RunSpec
+from seqrl.runs.record import PROTOCOL
+from seqrl.tasks.task import Task
+
+PACKAGES = ("seqrl", "torch", "gymnasium", "mujoco", "numpy")
+
+
+def identity_of(spec: RunSpec, fingerprint: str, task: Task, precision: str) -> dict[str, Any]:
+    """Return everything that a run's numbers depend on, besides agent and seed.
+
+    (The number of CPU threads and the device, which move last bits, are in the record alone.)
+    """
+    return {
+        "code": code_of(spec.agent),
+        "data": task.name,
+        "fingerprint": fingerprint,
+        "environment": task.environment,
+        "evaluation": {**asdict(spec.evaluation), "precision": PRECISION},
+        "training_precision": precision,
+        # Without what follows a +: the builds of one version for CPU and GPU are one version.
+        "versions": {n: version(n).partition("+")[0] for n in ("torch", "gymnasium", "mujoco")},
+        "protocol": PROTOCOL,
+    }
+
+
+def hash_of(spec: RunSpec, identity: Mapping[str, Any]) -> str:
+    """Return the hash that says whether a run has been run already."""
+    whole = {"agent": to_plain(spec.agent), "seed": spec.seed, **identity}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def code_of(agent: Agent) -> dict[str, str]:
+    """Return the SHA-256 of every file of the user's own that an agent's class is made of.
+
+    (Ours are known by version and protocol number.)
+    """
+    own = [kind for kind in type(agent).__mro__ if kind.__module__.partition(".")[0] != "seqrl"]
+    digests = {}
+    for kind in own:
+        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+        if file and kind.__module__ != "abc":
+            digests[kind.__module__] = sha256_of(Path(file))
+    return digests
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a number depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Say what a run ran on."""
+    import torch
+
+    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+    return {
+        "device": device,
+        "gpu": gpu,
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "platform": platform.platform(terse=True),
+    }
