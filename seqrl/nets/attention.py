@@ -62,6 +62,18 @@ class Cache:
         """The most tokens it can hold."""
         return self.keys.shape[3]
 
+    def make_room(self, tokens: int) -> None:
+        """Be able to take in so many tokens more; when memory has to move, twice as much is had."""
+        needed = self.length + tokens
+        if needed <= self.capacity:
+            return
+        shape = (*self.keys.shape[:3], max(needed, 2 * self.length), self.keys.shape[4])
+        for name in ("keys", "values"):
+            old = getattr(self, name)
+            new = old.new_empty(shape)
+            new[:, :, :, : self.length] = old[:, :, :, : self.length]
+            setattr(self, name, new)
+
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Store this call's [B, h, S, e] and give all [B, h, K, e]. `length` stays for the other
         layers; the transformer moves it at the end of the pass."""
@@ -131,16 +143,29 @@ class Sight:
 
 
 def _written_out(
-    queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, scale: float, dropout: float
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    bias: Tensor,
+    scale: float,
+    dropout: float,
+    upcast: bool,
 ) -> tuple[Tensor, Tensor]:
     rows, heads, size, width = queries.shape
     flat_bias = bias[0] if len(bias) == 1 else bias.expand(-1, heads, -1, -1).flatten(0, 1)
-    scores = torch.baddbmm(
-        flat_bias.to(queries.dtype), queries.flatten(0, 1), keys.flatten(0, 1).mT, alpha=scale
-    )  # [B h, S, K]
-    weights = dropped(scores.softmax(-1), dropout)
+    if upcast:
+        with torch.autocast(queries.device.type, enabled=False):
+            weights = _weights(flat_bias.float(), queries.float(), keys.float(), scale)
+        weights = dropped(weights.to(values.dtype), dropout)
+    else:
+        weights = dropped(_weights(flat_bias.to(queries.dtype), queries, keys, scale), dropout)
     mixed = torch.bmm(weights, values.flatten(0, 1))  # [B h, S, e]
     return mixed.view(rows, heads, size, width), weights.view(rows, heads, size, -1)
+
+
+def _weights(flat_bias: Tensor, queries: Tensor, keys: Tensor, scale: float) -> Tensor:
+    queries, keys = queries.flatten(0, 1), keys.flatten(0, 1)
+    return torch.baddbmm(flat_bias, queries, keys.mT, alpha=scale).softmax(-1)  # [B h, S, K]
 
 
 def _attend(
@@ -151,6 +176,7 @@ def _attend(
     scale: float,
     dropout: float,
     trace: Trace | None = None,
+    upcast: bool = False,
 ) -> Tensor:
     """Mix the values [B, h, K, e] by softmax(scale x queries keys' + bias) into [B, h, S, e].
 
@@ -162,8 +188,9 @@ def _attend(
     weights.
     """
     half = queries.dtype in (torch.bfloat16, torch.float16)
-    if trace is not None or (queries.device.type == "cpu" and (half or dropout > 0)):
-        mixed, weights = _written_out(queries, keys, values, bias, scale, dropout)
+    slow_if_fused = queries.device.type == "cpu" and (half or dropout > 0)
+    if trace is not None or upcast or slow_if_fused:
+        mixed, weights = _written_out(queries, keys, values, bias, scale, dropout, upcast)
         if trace is not None:
             trace.weights.append(weights)
         return mixed
@@ -173,8 +200,12 @@ def _attend(
 
 
 def unset_linear(inputs: int, outputs: int) -> nn.Linear:
-    """Make a linear map with unset weights: PyTorch's own would draw from the global generator."""
-    return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+    """Make a linear map with unset weights: PyTorch's own would draw from the global generator.
+
+    Within `torch.device("meta")` it has no memory either: who has weights already brings his own.
+    """
+    unset = nn.Linear(inputs, outputs, device="meta")
+    return unset if torch.get_default_device().type == "meta" else unset.to_empty(device="cpu")
 
 
 class Attention(nn.Module):
@@ -186,6 +217,9 @@ class Attention(nn.Module):
         self.network, self.layer = network, layer
         self.qkv = unset_linear(network.width, 3 * network.width)  # rows: queries, keys, values
         self.out = unset_linear(network.width, network.width)
+        self.dropout = network.dropout
+        self.upcast = False
+        """Compare queries and keys in float32, whatever else is computed in."""
         self.scale = 1.0
         if network.attention_scale in ("head", "head and layer"):
             self.scale /= math.sqrt(network.head_width)
@@ -212,8 +246,8 @@ class Attention(nn.Module):
             sight = sight.at(only)
         if cache is not None:
             keys, values = cache.append(self.layer, keys, values)  # [B, h, K, e]
-        dropout = self.network.dropout if self.training else 0.0
-        mixed = _attend(queries, keys, values, sight.bias, self.scale, dropout, trace)
+        dropout = self.dropout if self.training else 0.0
+        mixed = _attend(queries, keys, values, sight.bias, self.scale, dropout, trace, self.upcast)
         together = mixed.transpose(1, 2).flatten(2)  # [B, S or N, D]
         if sight.blind is not None:
             together = together.masked_fill(sight.blind, 0.0)

@@ -71,11 +71,27 @@ class Transformer(nn.Module):
     is cast here: results have the type of the input, or what the caller's autocast makes of it.
     """
 
-    def __init__(self, network: Network, generator: torch.Generator) -> None:
-        """Make the blocks and draw their weights as `network.init` says."""
+    def __init__(
+        self,
+        network: Network,
+        generator: torch.Generator,
+        *,
+        attention_dropout: float | None = None,
+        upcast_attention: bool = False,
+    ) -> None:
+        """Make the blocks and draw their weights as `network.init` says.
+
+        `attention_dropout` is a share of its own for the attention weights. `upcast_attention`:
+        queries and keys are compared in float32, also where the rest is computed in less.
+        """
         super().__init__()
         self.network = network
         self.blocks = nn.ModuleList(Block(network, layer) for layer in range(network.layers))
+        for module in self.modules():
+            if isinstance(module, Attention):
+                module.upcast = upcast_attention
+                if attention_dropout is not None:
+                    module.dropout = attention_dropout
         self.norm = nn.LayerNorm(network.width, eps=network.norm_eps)
         into_residual = math.sqrt(2 * network.layers) if network.init == "gpt2" else 1.0
         for name, module in self.named_modules():

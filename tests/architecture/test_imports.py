@@ -14,6 +14,7 @@ LEVELS = [
     {"episodes"},
     {"tasks", "data", "tokens"},
     {"nets"},
+    {"huggingface"},
     {"training"},
     {"agents"},
     {"evaluation", "policy", "video"},
@@ -44,6 +45,10 @@ LATE = HEAVY - {"numpy", "rich"}
 
 SUBCLASSES = {
     "data/action_log.py": {"gymnasium"},
+    "huggingface/checkpoint.py": {"torch"},
+    "huggingface/decision_transformer.py": {"torch"},
+    "huggingface/gpt2.py": {"torch"},
+    "huggingface/model.py": {"torch"},
     "nets/attention.py": {"torch"},
     "nets/dropout.py": {"torch"},
     "nets/model.py": {"torch"},

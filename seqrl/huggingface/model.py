@@ -1,0 +1,76 @@
+"""What all published models can do: be read from a folder or the hub, and be written into one."""
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from seqrl.errors import SeqrlError
+from seqrl.huggingface.checkpoint import (
+    Stored,
+    fill,
+    published_tensors,
+    read_weights,
+    write_weights,
+)
+from seqrl.huggingface.config import Config, write_config
+from seqrl.huggingface.files import Source
+
+
+class PublishedModel(nn.Module):
+    """A network with a published configuration, and published names for its weights."""
+
+    config_class: ClassVar[type[Config]]
+    """The configuration that belongs to it."""
+
+    stored: ClassVar[Mapping[str, Stored]] = {}
+    """Modules whose weights stand otherwise in published files."""
+
+    ignored: ClassVar[tuple[str, ...]] = ()
+    """Endings of names that stand in old files and mean nothing: masks, mostly."""
+
+    def __init__(self, config: Config) -> None:
+        """Keep the configuration."""
+        super().__init__()
+        if not isinstance(config, self.config_class):
+            raise SeqrlError(
+                f"{type(self).__name__} is made of a {self.config_class.__name__}, not of a "
+                f"{type(config).__name__}."
+            )
+        config.check()
+        self.config: Any = config
+
+    def said(self, name: str, given: bool | None) -> bool:
+        """Return what a call says of a field, or else the configuration."""
+        return bool(getattr(self.config, name) if given is None else given)
+
+    @classmethod
+    def from_pretrained(cls, folder_or_id: str | PathLike[str], **changes: Any) -> Self:
+        """Read a model from a folder or a hub id, ready for use (no dropout), in float32.
+
+        `changes` are fields of the configuration. No random numbers are drawn.
+        """
+        config = cls.config_class.from_pretrained(folder_or_id, **changes)
+        tensors, file = read_weights(Source(folder_or_id))
+        return cls.of_tensors(config, tensors, str(file))
+
+    @classmethod
+    def of_tensors(cls, config: Config, tensors: Mapping[str, Tensor], where: str) -> Self:
+        """Make a model with weights that stand under the published names; `where` they are from
+        is for messages."""
+        with torch.device("meta"):  # no memory before the shapes are compared
+            model = cls(config)
+        fill(model, tensors, cls.stored, cls.ignored, where)
+        return model.eval()
+
+    def save_pretrained(self, folder: str | PathLike[str]) -> None:
+        """Write model.safetensors and config.json, as the published classes read them."""
+        tensors = published_tensors(self, self.stored)
+        plain = self.config.to_dict()
+        plain.pop("torch_dtype", None)  # an older name of dtype
+        dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+        write_weights(Path(folder), tensors)
+        write_config(Path(folder), plain | {"architectures": [type(self).__name__], "dtype": dtype})
