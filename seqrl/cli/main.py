@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from seqrl.cli import behaviours, data, doctor, play, run, show, speed, targets, tasks
+from seqrl.cli import behaviours, data, doctor, exchange, play, run, show, speed, targets, tasks
 from seqrl.cli.output import complain
 from seqrl.errors import SeqrlError
 
@@ -26,6 +26,8 @@ app.command("show")(show.show)
 app.command("run")(run.run)
 app.command("play")(play.play)
 app.command("targets")(targets.targets)
+app.command("import-hf")(exchange.import_hf)
+app.command("export-hf")(exchange.export_hf)
 app.command("tasks")(tasks.tasks)
 app.command("score")(tasks.score)
 app.add_typer(data.app, name="data")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from seqrl.data.whole import replace_file
 from seqrl.errors import told_plainly
 from seqrl.report.following import achieved
+from seqrl.runs.record import fingerprint_in_words
 from seqrl.runs.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ CAPTION_WIDTH = 112
 def caption_of(sweep: Sweep) -> str:
     """Say what the numbers of a sweep must not be told without."""
     about = sweep.about
-    seed = about["training_seed"]
+    seed, content = about["training_seed"], fingerprint_in_words(about["fingerprint"])
     packages = [name for name in ("seqrl", "torch", "gymnasium", "mujoco") if name in about]
     return (
-        f"{about['agent']}, trained on {about['data']} (fingerprint {about['fingerprint'][:8]})"
+        f"{about['agent']}, trained on {about['data']} ({content})"
+        + (f", imported from {about['imported']}" if about["imported"] else "")
         + (f" with seed {seed}" if seed else "")
         + (f" for {int(about['updates']):,} updates" if about["updates"] else "")
         + f", checkpoint {about['checkpoint_sha256'][:8]}. Played in {about['environment']}, "

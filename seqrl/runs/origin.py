@@ -9,7 +9,7 @@ from seqrl.data.whole import sha256_of
 from seqrl.evaluation import PRECISION
 from seqrl.policy import Policy
 from seqrl.runs.identity import versions
-from seqrl.runs.record import facts_in_words
+from seqrl.runs.record import facts_in_words, fingerprint_in_words
 
 
 def loaded(checkpoint: Path, *, device: str = "auto", threads: int | None = None) -> Policy:
@@ -34,6 +34,8 @@ class Origin:
     updates: int | None
     """Nothing where the checkpoint does not say."""
     training_seed: int | None
+    imported: str | None
+    """From where, if it was not trained here."""
     facts: Mapping[str, Any]
     """What the agent says of itself, its target for instance."""
     seed: int
@@ -58,6 +60,7 @@ class Origin:
             environment=policy.task.environment,
             updates=policy.about.get("updates"),
             training_seed=policy.about.get("seed"),
+            imported=policy.about.get("imported"),
             facts=policy.agent.facts(data),
             seed=policy.about.get("seed", 0) if seed is None else seed,
             precision=PRECISION,
@@ -69,7 +72,8 @@ class Origin:
         """Say it all in a sentence; `episodes` says what was played."""
         facts = facts_in_words(self.facts)
         return (
-            f"{self.agent}, trained on {self.data} (fingerprint {self.fingerprint[:8]})"
+            f"{self.agent}, trained on {self.data} ({fingerprint_in_words(self.fingerprint)})"
+            + ("" if self.imported is None else f", imported from {self.imported}")
             + ("" if self.training_seed is None else f" with seed {self.training_seed}")
             + ("" if self.updates is None else f" for {self.updates:,} updates")
             + f", checkpoint {self.checkpoint_sha256[:8]}; played in {self.environment}, {episodes}"

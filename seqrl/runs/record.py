@@ -89,6 +89,11 @@ def facts_in_words(facts: Mapping[str, Any]) -> str:
     )
 
 
+def fingerprint_in_words(fingerprint: str) -> str:
+    """Say which content data have; of imported models nobody may have seen it."""
+    return f"fingerprint {fingerprint[:8]}" if fingerprint else "content not seen here"
+
+
 def write_record(file: Path, record: RunRecord) -> None:
     """Put a record in its place, whole."""
     content = json.dumps({"format": FORMAT, **asdict(record)}, indent=1, allow_nan=False)

@@ -66,6 +66,7 @@ def begin(policy: Policy, origin: Origin, episodes: int) -> Sweep:
         "environment": origin.environment,
         "updates": origin.updates,
         "training_seed": origin.training_seed,
+        "imported": origin.imported,
         "checkpoint_sha256": origin.checkpoint_sha256,
         "seed": origin.seed,
         "precision": origin.precision,

@@ -12,85 +12,28 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
-from transformers.pytorch_utils import Conv1D
 
-from seqrl.errors import SeqrlError
+from seqrl.huggingface.checkpoint import published_tensors
 from seqrl.nets.token_model import TokenModel
+from seqrl.runs.exchange import published_of
 from seqrl.tokens.windows import TokenBatch
 from seqrl.training.device import casting
 from seqrl.training.settings import Training
 
-AROUND = {
-    "embed_return": "inputs.return_to_go.map",
-    "embed_state": "inputs.observation.map",
-    "embed_action": "inputs.action.map",
-    "embed_ln": "norm",
-    "encoder.ln_f": "transformer.norm",
-    "predict_action.0": "outputs.action.map",
-}
-"""Their layers outside the blocks, and ours."""
-
-WITHIN = {
-    "ln_1": "attention_norm",
-    "attn.c_attn": "attention.qkv",
-    "attn.c_proj": "attention.out",
-    "ln_2": "inner_norm",
-    "mlp.c_fc": "inner_in",
-    "mlp.c_proj": "inner_out",
-}
-"""Their layers within a block, and ours."""
-
 
 def published(ours: TokenModel) -> DecisionTransformerModel:
     """Make `transformers`' network of the same sizes, with the same weights, on the same device."""
-    network, tokenizer = ours.network, ours.tokenizer
-    if any(tokenizer.action_low != -1) or any(tokenizer.action_high != 1):
-        raise SeqrlError(
-            f"{tokenizer.data.name} has actions beyond -1 and 1, or within narrower bounds, which "
-            "transformers' Decision Transformer does not know. Compare on another task, for "
-            "instance hopper-medium."
-        )
-    config = DecisionTransformerConfig(
-        state_dim=tokenizer.widths["observation"],
-        act_dim=tokenizer.widths["action"],
-        hidden_size=network.width,
-        max_ep_len=len(ours.positions),
-        n_positions=ours.tokens_a_step * tokenizer.layout.steps,
-        n_layer=network.layers,
-        n_head=network.heads,
-        n_inner=network.inner,
-        activation_function=network.activation,
-        resid_pdrop=network.dropout,
-        embd_pdrop=network.dropout,
-        attn_pdrop=network.dropout,
-        layer_norm_epsilon=network.norm_eps,
-        use_cache=False,
-        bos_token_id=None,
-        eos_token_id=None,
-    )
+    plain = published_of(ours)
+    fields = {**plain.config.to_dict(), "use_cache": False}
+    config = DecisionTransformerConfig(**fields | {"bos_token_id": None, "eos_token_id": None})
     with torch.random.fork_rng(devices=[]):  # its own first weights are thrown away
         theirs = DecisionTransformerModel(config)
-    _copy(ours, theirs)
+    theirs.load_state_dict(published_tensors(plain, plain.stored))
     # They add one more learnt vector to every token, the same to all: what the bias of embed_ln
     # does already. Ours has no such vector, so theirs is zero and stays zero.
-    theirs.encoder.wpe.weight.requires_grad_(False).zero_()
+    theirs.encoder.wpe.weight.requires_grad_(False)
     nn.Module.to(theirs, ours.positions.device)
     return theirs
-
-
-@torch.no_grad()
-def _copy(ours: TokenModel, theirs: DecisionTransformerModel) -> None:
-    """Give theirs our weights; within the blocks theirs stand the other way round."""
-    pairs = dict(AROUND)
-    for layer in range(ours.network.layers):
-        within = WITHIN.items()
-        pairs |= {f"encoder.h.{layer}.{a}": f"transformer.blocks.{layer}.{b}" for a, b in within}
-    for name, own in pairs.items():
-        into, source = theirs.get_submodule(name), ours.get_submodule(own)
-        weight = source.get_parameter("weight")
-        into.get_parameter("weight").copy_(weight.T if isinstance(into, Conv1D) else weight)
-        into.get_parameter("bias").copy_(source.get_parameter("bias"))
-    theirs.embed_timestep.weight.copy_(ours.positions)
 
 
 def prepared(batch: TokenBatch, model: DecisionTransformerModel) -> dict[str, Tensor]:

@@ -182,7 +182,7 @@ def fit(layout: TokenLayout, episodes: Episodes) -> Tokenizer:
         if isinstance(part.encoding, Bins):
             edges[name] = bin_edges(values, part.encoding)
         else:
-            shifts[name], scales[name] = _scale(part.encoding, values)
+            shifts[name], scales[name] = scale_of(part.encoding, values)
     if layout.positions == "episode step" and episodes.lengths.max() > episodes.horizon:
         raise SeqrlError(
             f"{episodes.name} has an episode of {episodes.lengths.max():,} steps, beyond the "
@@ -214,7 +214,8 @@ def facts_of(episodes: Episodes) -> DataFacts:
     )
 
 
-def _scale(encoding: Vector, values: Float32) -> tuple[Float32, Float32]:
+def scale_of(encoding: Vector, values: Float32) -> tuple[Float32, Float32]:
+    """Return what is subtracted from values [N, w], and what they are then divided by [w]."""
     width = values.shape[1]
     if not encoding.standardise:
         return np.zeros(width, np.float32), np.full(width, encoding.divide_by, np.float32)

@@ -12,8 +12,8 @@ from transformers.models.decision_transformer.modeling_decision_transformer impo
     DecisionTransformerGPT2Model,
 )
 
+from seqrl.huggingface.gpt2 import BLOCKS
 from seqrl.nets.transformer import Network, Trace, Transformer, causal
-from seqrl.speed.published import WITHIN
 from tests.nets.making import generator, tokens
 
 SCALES = {
@@ -61,7 +61,8 @@ def _copy(theirs: torch.nn.Module, ours: Transformer) -> dict[str, str]:
     """Give both one set of random weights; theirs stand the other way round. Return the names."""
     pairs = {"ln_f": "norm"}
     for layer in range(ours.network.layers):
-        pairs |= {f"h.{layer}.{a}": f"blocks.{layer}.{b}" for a, b in WITHIN.items()}
+        for name, rule in BLOCKS.items():
+            pairs[f"h.{layer}.{rule.names[0]}"] = f"blocks.{layer}.{name}"
     with torch.no_grad():
         theirs.get_parameter("wpe.weight").zero_()  # positions are the embedding's affair
         for index, (a, b) in enumerate(pairs.items()):

@@ -11,6 +11,7 @@ ABOUT = {
     "environment": "Hopper-v4",
     "updates": "2000",
     "training_seed": "3",
+    "imported": "",
     "checkpoint_sha256": "fedcba9876543210",
     "seed": "7",
     "precision": "float32",

@@ -212,7 +212,7 @@ def test_refuses_what_cannot_be_compared(
     """Speeds of unequal work must not be printed."""
     race = race_of(source, width=16)
     wide = replace(race.tokenizer, action_high=race.tokenizer.action_high * 2)
-    with pytest.raises(SeqrlError, match="beyond -1 and 1"):
+    with pytest.raises(SeqrlError, match="not bounded by -1 and 1"):
         published(race.agent.model(wide, torch.Generator()))
     monkeypatch.setattr(dt, "agreement", lambda race, seed: Agreement(0.0, float("nan")))
     with pytest.raises(SeqrlError, match="computes another network"):
