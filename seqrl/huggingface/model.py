@@ -62,9 +62,13 @@ class PublishedModel(nn.Module):
         fill(model, tensors, cls.stored, cls.ignored, where)
         return model.eval()
 
+    def published(self) -> dict[str, Tensor]:
+        """Return the weights under their published names, as a file holds them."""
+        return published_tensors(self, self.stored)
+
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Write model.safetensors and config.json, as the published classes read them."""
-        tensors = published_tensors(self, self.stored)
+        tensors = self.published()
         plain = self.config.to_dict()
         plain.pop("torch_dtype", None)  # an older name of dtype
         dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
