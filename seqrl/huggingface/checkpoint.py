@@ -40,6 +40,10 @@ class Stored:
         """Keep the names."""
         self.names, self.turned = names, turned
 
+    def below(self, module: str) -> "Stored":
+        """Return the same for a model that is the part `module` of another."""
+        return Stored(*(f"{module}.{name}" for name in self.names), turned=self.turned)
+
     def split(self, tensor: Tensor) -> dict[str, Tensor]:
         """Turn our tensor into the published ones."""
         pieces = map(self._turn, tensor.chunk(len(self.names)))

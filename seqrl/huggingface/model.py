@@ -43,6 +43,10 @@ class PublishedModel(nn.Module):
         config.check()
         self.config: Any = config
 
+    def said(self, name: str, given: bool | None) -> bool:
+        """Return what a call says of a field, or else the configuration."""
+        return bool(getattr(self.config, name) if given is None else given)
+
     @classmethod
     def from_pretrained(cls, folder_or_id: str | PathLike[str], **changes: Any) -> Self:
         """Read a model from a folder or a hub id, ready for use (no dropout), in float32.
