@@ -8,21 +8,26 @@ of a head, d tokens of a step, V tokens that a dimension has, without the end to
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqrl.errors import SeqrlError
-from seqrl.huggingface.checkpoint import Stored
+from seqrl.errors import DataError, SeqrlError
+from seqrl.huggingface.checkpoint import Stored, tensors_in
+from seqrl.huggingface.gpt2 import need_shape
 from seqrl.huggingface.model import PublishedModel
 from seqrl.huggingface.output import Output
+from seqrl.huggingface.past import Past, cache_of, length_of, past_of
 from seqrl.huggingface.trajectory_transformer_config import TrajectoryTransformerConfig
 from seqrl.nets.dropout import dropped
-from seqrl.nets.transformer import Cache, Network, Trace, Transformer, causal
+from seqrl.nets.transformer import Network, Trace, Transformer, causal
 
 __all__ = [
     "TrajectoryTransformerConfig",
@@ -36,8 +41,30 @@ NORM_EPS = 1e-5
 NOT_COUNTED = -100
 """A target that has no loss, as everywhere in PyTorch."""
 
-Past = tuple[tuple[Tensor, Tensor], ...]
-"""Keys and values [B, h, K, e] of each layer."""
+SHOWN_BY = {
+    "n_embd": ("tok_emb.weight", 1),
+    "block_size": ("pos_emb", 1),
+    "transition_dim": ("head.weight", 0),
+    "vocab_size": ("head.weight", 1),  # and the end token
+}
+"""Which tensor of the authors shows a size, and in which dimension."""
+
+
+def _stored(inner_in: str, inner_out: str) -> dict[str, Stored]:
+    """Say how our weights stand in files, that differ in two names."""
+    names = {
+        "attention_norm": ["ln1"],
+        "attention.qkv": ["attn.query", "attn.key", "attn.value"],
+        "attention.out": ["attn.proj"],
+        "inner_norm": ["ln2"],
+        "inner_in": [inner_in],
+        "inner_out": [inner_out],
+    }
+    blocks = {
+        f"transformer.blocks.{{}}.{ours}": Stored(*(f"blocks.{{}}.{name}" for name in theirs))
+        for ours, theirs in names.items()
+    }
+    return {"head": Stored("head.weight"), "transformer.norm": Stored("ln_f"), **blocks}
 
 
 @dataclass(eq=False)
@@ -78,21 +105,7 @@ class TrajectoryTransformerModel(PublishedModel):
 
     config_class: ClassVar[type[TrajectoryTransformerConfig]] = TrajectoryTransformerConfig
     ignored: ClassVar[tuple[str, ...]] = (".attn.mask",)
-    stored: ClassVar[Mapping[str, Stored]] = {
-        "head": Stored("head.weight"),
-        "transformer.norm": Stored("ln_f"),
-        **{
-            f"transformer.blocks.{{}}.{ours}": Stored(*(f"blocks.{{}}.{name}" for name in theirs))
-            for ours, theirs in {
-                "attention_norm": ["ln1"],
-                "attention.qkv": ["attn.query", "attn.key", "attn.value"],
-                "attention.out": ["attn.proj"],
-                "inner_norm": ["ln2"],
-                "inner_in": ["l1"],
-                "inner_out": ["l2"],
-            }.items()
-        },
-    }
+    stored: ClassVar[Mapping[str, Stored]] = _stored("l1", "l2")
 
     def __init__(self, config: TrajectoryTransformerConfig) -> None:
         """Make one with new weights, drawn from PyTorch's global generator."""
@@ -138,32 +151,56 @@ class TrajectoryTransformerModel(PublishedModel):
         `attention_mask` [B, S]: what the loss of each is multiplied by. `use_cache`: return the
         past for a next call.
         """
-        config = self.config
-        weights_too = config.output_attentions if output_attentions is None else output_attentions
-        hidden_too = (
-            config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        )
-        self._check_tokens(trajectories, "trajectories")
+        start = self._start(trajectories, past_key_values)
         if targets is not None:
-            self._check_tokens(targets, "targets", of=trajectories)
-            _check_mask(attention_mask, trajectories)
-        rows, size = trajectories.shape
-        start = self._length(past_key_values, trajectories)
+            need_shape("targets", targets, tuple(trajectories.shape))
+            self._check_tokens(targets, "targets", left_out=True)
+            if attention_mask is not None:
+                need_shape("attention_mask", attention_mask, tuple(trajectories.shape))
+        size = trajectories.shape[1]
+        x = self._embedded(trajectories, start)  # [B, S, D]
         cache = None
         if start or use_cache:
-            cache = self._cache(past_key_values, rows, start, size)
-        trace = Trace() if weights_too or hidden_too else None
-        visible = self._visible(start + size, trajectories.device)
-        hidden = self.transformer(self._embedded(trajectories, start), visible, cache, trace=trace)
-        logits = self._logits(hidden, start)
-        output = TrajectoryTransformerOutput(
-            None if targets is None else self._loss(logits, targets, attention_mask, start),
-            logits,
-            tuple(zip(cache.keys, cache.values, strict=True)) if cache and use_cache else None,
-            tuple(trace.hidden) if trace is not None and hidden_too else None,
-            tuple(trace.weights) if trace is not None and weights_too else None,
-        )
-        return output if return_dict else output.to_tuple()
+            cache = cache_of(past_key_values, self.transformer.network, x, start, size)
+        hidden = self.said("output_hidden_states", output_hidden_states)
+        weights = self.said("output_attentions", output_attentions)
+        trace = Trace() if hidden or weights else None
+        x = self.transformer(x, self._visible(start + size, x.device), cache, trace=trace)
+        logits = self._logits(x, start)
+        outputs = TrajectoryTransformerOutput(logits=logits)
+        if targets is not None:
+            outputs.loss = self._loss(logits, targets, attention_mask, start)
+        if cache is not None and use_cache:
+            outputs.past_key_values = past_of(cache)
+        if trace is not None and hidden:
+            outputs.hidden_states = tuple(trace.hidden)
+        if trace is not None and weights:
+            outputs.attentions = tuple(trace.weights)
+        return outputs if return_dict else outputs.to_tuple()
+
+    @classmethod
+    def from_authors(
+        cls, file: str | PathLike[str], *, action_dim: int, n_head: int, **changes: Any
+    ) -> Self:
+        """Read a state_*.pt of the paper's own code, github.com/jannerm/trajectory-transformer.
+
+        The sizes are read off the tensors. What they do not show is asked for: how many tokens of
+        a step are the action's, and the heads (4 in all models that the authors trained). `changes`
+        are other fields of the configuration, such as the weights of the loss.
+        """
+        path = Path(file)
+        tensors = tensors_in(path)
+        sizes = _shown(tensors, path)
+        largest = sizes["transition_dim"] - 3
+        if not 1 <= action_dim <= largest:
+            raise SeqrlError(
+                f"action_dim is {action_dim}; a step in {path} has {largest + 3} tokens, two of "
+                "them the reward and the value, and one or more the observation: it must be from 1 "
+                f"to {largest}."
+            )
+        parts = {"action_dim": action_dim, "observation_dim": largest + 1 - action_dim}
+        config = cls.config_class(**sizes | parts | {"n_head": n_head} | changes)
+        return cls.of_tensors(config, tensors, str(path), _stored("mlp.0", "mlp.2"))
 
     def published(self) -> dict[str, Tensor]:
         """Return the weights under their published names, with the masks that their files hold."""
@@ -172,64 +209,40 @@ class TrajectoryTransformerModel(PublishedModel):
         layers = range(self.config.n_layer)
         return super().published() | {f"blocks.{n}.attn.mask": mask.clone() for n in layers}
 
-    def _check_tokens(self, tokens: Tensor, name: str, *, of: Tensor | None = None) -> None:
-        """Refuse what is not a table [B, S] of tokens, or not one like `of`."""
-        end = self.config.vocab_size
-        shape = "[rows, tokens]" if of is None else f"{list(of.shape)}, as trajectories"
-        if tokens.ndim != 2 or tokens.numel() == 0 or (of is not None and tokens.shape != of.shape):
-            raise SeqrlError(f"{name} has the shape {list(tokens.shape)}; it must be {shape}.")
+    def _check_tokens(self, tokens: Tensor, name: str, *, left_out: bool = False) -> None:
+        """Refuse what is no token, nor a target `left_out` of the loss."""
         if tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
             raise SeqrlError(
-                f"{name} is {tokens.dtype}; tokens are whole numbers. Turn each dimension into the "
-                "number of its bin first."
+                f"{name} is of {tokens.dtype}, and tokens are whole numbers: the bins of the "
+                "dimensions. Give torch.long."
             )
+        end = self.config.vocab_size
         wrong = (tokens < 0) | (tokens > end)
-        if of is not None:
+        if left_out:
             wrong &= tokens != NOT_COUNTED
         if wrong.any():
-            left_out = "" if of is None else f", and {NOT_COUNTED} for what is not counted"
+            more = f", and {NOT_COUNTED} for what is not counted" if left_out else ""
             raise SeqrlError(
                 f"{name} holds {int(tokens[wrong][0])}; tokens go from 0 to {end - 1}, with {end} "
-                f"for the end{left_out}. Give each dimension's own number: the model itself moves "
-                "it to the dimension's table."
+                f"for the end{more}. Every dimension counts its bins from 0."
             )
 
-    def _length(self, past: Past | None, trajectories: Tensor) -> int:
-        """Count the tokens of a past, and refuse what is none of these rows or too long."""
-        config, (rows, size) = self.config, trajectories.shape
-        wide = config.n_embd // config.n_head
-        length = 0
-        if past is not None:
-            shapes = [tuple(tensor.shape) for pair in past for tensor in pair]
-            length = shapes[0][2] if shapes and len(shapes[0]) == 4 else 0
-            if shapes != [(rows, config.n_head, length, wide)] * (2 * config.n_layer):
-                raise SeqrlError(
-                    f"past_key_values has the shapes {shapes}; it must hold two of "
-                    f"({rows}, {config.n_head}, tokens, {wide}) for each of {config.n_layer} "
-                    "layers. Give what a call with use_cache=True for the same rows returned."
-                )
-        if length + size > config.block_size:
-            before = f" behind {length} of the past" if length else ""
+    def _start(self, trajectories: Tensor, past: Past | None) -> int:
+        """Return where the tokens begin; refuse inputs that cannot be read."""
+        need_shape("trajectories", trajectories, (None, None))
+        rows, size = trajectories.shape
+        if not trajectories.numel():
+            raise SeqrlError(f"trajectories is of shape {[rows, size]}; give one token or more.")
+        self._check_tokens(trajectories, "trajectories")
+        start = length_of(past, self.transformer.network, rows)
+        if start + size > self.config.block_size:
+            before = f" after {start} of the past" if start else ""
             raise SeqrlError(
-                f"trajectories has {size} tokens{before}; the model has room for block_size = "
-                f"{config.block_size}. Give the last whole steps only, and no past."
+                f"trajectories has {size} tokens{before}, and the model has room for "
+                f"{self.config.block_size} (block_size). Give the last whole steps only, without a "
+                "past."
             )
-        return length
-
-    def _cache(self, past: Past | None, rows: int, length: int, size: int) -> Cache:
-        """Copy the `length` tokens of a past, with room for `size` more."""
-        cache = Cache.empty(
-            self.transformer.network,
-            rows,
-            length + size,
-            dtype=self.pos_emb.dtype,
-            device=self.pos_emb.device,
-        )
-        for layer, (keys, values) in enumerate(past or ()):
-            cache.keys[layer, :, :, :length] = keys.detach()
-            cache.values[layer, :, :, :length] = values.detach()
-        cache.length = length
-        return cache
+        return start
 
     def _embedded(self, trajectories: Tensor, start: int) -> Tensor:
         """Look up tokens [B, S] that begin at `start`, each in the table of its dimension."""
@@ -276,9 +289,17 @@ class TrajectoryTransformerModel(PublishedModel):
         return (losses if mask is None else losses * mask).mean()
 
 
-def _check_mask(mask: Tensor | None, trajectories: Tensor) -> None:
-    if mask is not None and mask.shape != trajectories.shape:
-        raise SeqrlError(
-            f"attention_mask has the shape {list(mask.shape)}; it must be "
-            f"{list(trajectories.shape)}, as trajectories: what each token's loss counts."
-        )
+def _shown(tensors: Mapping[str, Tensor], file: Path) -> dict[str, int]:
+    """Read the sizes of a model off the authors' tensors."""
+    sizes = {}
+    for size, (name, dimension) in SHOWN_BY.items():
+        if name not in tensors or tensors[name].ndim <= dimension:
+            raise DataError(
+                f"{file} is not a state dict of the authors' Trajectory Transformer: it has no "
+                f"tensor {name} of {dimension + 1} dimensions. Models of `transformers` are read "
+                "by from_pretrained, from their folder."
+            )
+        sizes[size] = tensors[name].shape[dimension]
+    layers = [re.match(r"blocks\.(\d+)\.", name) for name in tensors]
+    count = len({found.group(1) for found in layers if found})
+    return sizes | {"n_layer": count, "vocab_size": sizes["vocab_size"] - 1}
