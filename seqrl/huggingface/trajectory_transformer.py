@@ -97,10 +97,11 @@ class TrajectoryTransformerModel(PublishedModel):
 
     Other than published: with `past_key_values` their class counts positions, tables and heads of
     the new tokens from the start again and lets them look at values, so that its logits are wrong
-    from the second call on; here a sequence in pieces equals the whole. Their loss needs an
-    `attention_mask`, which is documented as optional, and sequences that end with a whole step if
-    the parts have different weights. Tokens that are none are refused; there they read the
-    table of another dimension. The past holds constants: no gradient goes through it.
+    from the second call on, by 2 and more for a new model; here a sequence in pieces equals the
+    whole. Their loss needs an `attention_mask`, which is documented as optional, and, if parts have
+    different weights, a sequence that is one token short of whole steps; ours takes any. A number
+    that is no token is refused; there it may read the table of the next dimension. The past holds
+    constants: no gradient goes through it.
     """
 
     config_class: ClassVar[type[TrajectoryTransformerConfig]] = TrajectoryTransformerConfig
@@ -296,8 +297,8 @@ def _shown(tensors: Mapping[str, Tensor], file: Path) -> dict[str, int]:
         if name not in tensors or tensors[name].ndim <= dimension:
             raise DataError(
                 f"{file} is not a state dict of the authors' Trajectory Transformer: it has no "
-                f"tensor {name} of {dimension + 1} dimensions. Models of `transformers` are read "
-                "by from_pretrained, from their folder."
+                f"tensor {name} that shows {size}. Models of `transformers` are read by "
+                "from_pretrained, from their folder."
             )
         sizes[size] = tensors[name].shape[dimension]
     layers = [re.match(r"blocks\.(\d+)\.", name) for name in tensors]

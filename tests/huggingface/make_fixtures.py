@@ -1,7 +1,8 @@
 """Ask the published Trajectory Transformer what it computes, and write that down beside this file.
 
 usage: make fixtures   (in an environment of its own with transformers 4.30.0, the last release that
-carried the class; needs the package index)
+carried the class; needs the package index, and Python 3.11, the newest that its tokenizers are
+built for)
 
 Two files: in the JSON the configurations, the calls and the names, in the safetensors file the
 weights and all that went in and came out. At the end their class reads a folder that ours wrote.

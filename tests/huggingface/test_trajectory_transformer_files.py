@@ -135,7 +135,7 @@ def test_nothing_in_an_authors_file_is_run(tmp_path: Path) -> None:
 def test_an_authors_file_that_is_none_is_refused(tmp_path: Path) -> None:
     file, tensors = tmp_path / "state_30.pt", _authors(CASE)
     torch.save({n: t for n, t in tensors.items() if n != "head.weight"}, file)
-    with pytest.raises(DataError, match=r"has no tensor head\.weight of"):
+    with pytest.raises(DataError, match=r"has no tensor head\.weight that shows"):
         TrajectoryTransformerModel.from_authors(file, **_asked(CASE))
     torch.save({n: t for n, t in tensors.items() if n != "blocks.0.mlp.2.bias"}, file)
     with pytest.raises(DataError, match=r"missing: blocks\.0\.mlp\.2\.bias"):
