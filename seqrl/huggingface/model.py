@@ -58,12 +58,18 @@ class PublishedModel(nn.Module):
         return cls.of_tensors(config, tensors, str(file))
 
     @classmethod
-    def of_tensors(cls, config: Config, tensors: Mapping[str, Tensor], where: str) -> Self:
-        """Make a model with weights that stand under the published names; `where` they are from
-        is for messages."""
+    def of_tensors(
+        cls,
+        config: Config,
+        tensors: Mapping[str, Tensor],
+        where: str,
+        stored: Mapping[str, Stored] | None = None,
+    ) -> Self:
+        """Make a model of weights under the published names, or under those that `stored` says;
+        `where` they are from is for messages."""
         with torch.device("meta"):  # no memory before the shapes are compared
             model = cls(config)
-        fill(model, tensors, cls.stored, cls.ignored, where)
+        fill(model, tensors, cls.stored if stored is None else stored, cls.ignored, where)
         return model.eval()
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
