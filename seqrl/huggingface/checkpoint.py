@@ -191,10 +191,12 @@ def tensors_in(file: Path) -> dict[str, Tensor]:
 
 
 def _short(error: Exception) -> str:
-    """Return what an error says, without the advice to run what the file holds."""
-    said = str(error).replace("\n", " ").strip() or type(error).__name__
-    found = re.search(r"Unsupported (?:global|class|operand)[^.]*[\w.]*", said)
-    return found.group() if found else said[:200]
+    """Return what an error says, without PyTorch's advice how to run the file after all."""
+    program = re.search(r"GLOBAL (\S+)", str(error))
+    if program is not None:
+        return f"it asks for {program.group(1)}"
+    lines = [line for line in str(error).splitlines() if line and "weights_only" not in line]
+    return lines[0][:200] if lines else type(error).__name__
 
 
 def _only_tensors(content: Any, file: Path) -> dict[str, Tensor]:

@@ -81,11 +81,10 @@ def _on_hub(place: str, name: str) -> Path | None:
 
     try:
         return Path(hf_hub_download(place, name))
-    except LocalEntryNotFoundError as error:
-        problem: Exception = error  # it means that the hub could not be asked
-    except EntryNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a connection can fail in the words of several packages
+        unasked = isinstance(error, LocalEntryNotFoundError)
+        if isinstance(error, EntryNotFoundError) and not unasked:
+            return None
         problem = error
     raise DataError(
         f"There is no folder {place!r}, and {name} of the hub id {place!r} could not be had: "

@@ -65,7 +65,7 @@ class PublishedModel(nn.Module):
         where: str,
         stored: Mapping[str, Stored] | None = None,
     ) -> Self:
-        """Make a model with weights that stand under the published names, or as `stored` says;
+        """Make a model of weights under the published names, or under those that `stored` says;
         `where` they are from is for messages."""
         with torch.device("meta"):  # no memory before the shapes are compared
             model = cls(config)
