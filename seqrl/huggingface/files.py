@@ -70,7 +70,7 @@ def _in_folder(folder: Path, name: str) -> Path | None:
 
 
 def _on_hub(place: str, name: str) -> Path | None:
-    if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", place) is None or place.startswith("."):
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", place, re.ASCII) is None:
         raise DataError(
             f"There is no folder {place!r}, and it cannot be a hub id either, which looks like "
             "owner/name. Check how it is spelt."
