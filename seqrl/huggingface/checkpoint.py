@@ -126,7 +126,10 @@ def published_tensors(module: nn.Module, stored: Mapping[str, Stored]) -> dict[s
     for name, rule in places(module, stored).items():
         pieces |= rule.split(ours[name])
     # Each its own memory: pieces of one tensor cannot be written otherwise.
-    return {name: piece.detach().cpu().clone().contiguous() for name, piece in pieces.items()}
+    return {
+        name: piece.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, piece in pieces.items()
+    }
 
 
 def write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> None:

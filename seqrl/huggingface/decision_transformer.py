@@ -160,7 +160,7 @@ class DecisionTransformerModel(PublishedModel):
         if returns_to_go.ndim == 2:  # as the documented example gives them
             returns_to_go = returns_to_go[..., None]
         need_shape("returns_to_go", returns_to_go, (rows, steps, 1))
-        need_shape("timesteps", timesteps, (1 if len(timesteps) == 1 else rows, steps))
+        need_shape("timesteps", timesteps, (1 if timesteps.shape[:1] == (1,) else rows, steps))
         time = looked_up(self.embed_timestep, timesteps, "timesteps")
         tokens = (
             self.embed_return(returns_to_go) + time,

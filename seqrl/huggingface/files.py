@@ -70,12 +70,12 @@ def _in_folder(folder: Path, name: str) -> Path | None:
 
 
 def _on_hub(place: str, name: str) -> Path | None:
-    if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", place) is None or place.startswith("."):
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", place, re.ASCII) is None:
         raise DataError(
             f"There is no folder {place!r}, and it cannot be a hub id either, which looks like "
             "owner/name. Check how it is spelt."
         )
-    need_extra("huggingface_hub", "hub", f"There is no folder {place!r}; to look on the hub")
+    need_extra("huggingface_hub", "hub", f"Looking on the hub for {place!r} (no folder here)")
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 

@@ -117,10 +117,10 @@ class DecisionTransformerGPT2Model(PublishedModel):
         _check_count(cache_position, past, size)
         if position_ids is None:
             position_ids = torch.arange(past, past + size, device=embedded.device)
-        positions = position_ids.view(-1, size)
+        positions = position_ids.reshape(-1, size)
         x = embedded + looked_up(self.wpe, positions, "position_ids")
         if token_type_ids is not None:
-            x = x + looked_up(self.wte, token_type_ids.view(-1, size), "token_type_ids")
+            x = x + looked_up(self.wte, token_type_ids.reshape(-1, size), "token_type_ids")
         if self.training:
             x = dropped(x, self.config.embd_pdrop)
         hidden = self.said("output_hidden_states", output_hidden_states)
@@ -145,7 +145,7 @@ class DecisionTransformerGPT2Model(PublishedModel):
                 "tokens [B, S], or embedded tokens [B, S, D]."
             )
         if input_ids is not None:
-            return looked_up(self.wte, input_ids.view(-1, input_ids.shape[-1]), "input_ids")
+            return looked_up(self.wte, input_ids.reshape(-1, input_ids.shape[-1]), "input_ids")
         assert inputs_embeds is not None
         need_shape("inputs_embeds", inputs_embeds, (None, None, self.config.hidden_size))
         return inputs_embeds

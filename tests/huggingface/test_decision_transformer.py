@@ -28,7 +28,7 @@ def test_equal_to_the_published_class(case: int) -> None:
             assert_equal_where_real(have, want, real)
 
 
-@pytest.mark.parametrize("case", range(0, 100, 5))
+@pytest.mark.parametrize("case", range(0, 100, 9))
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 def test_equal_gradients_while_training(case: int, attention: str) -> None:
     """Training a checkpoint on must go the same way: every weight and every input."""
@@ -38,7 +38,7 @@ def test_equal_gradients_while_training(case: int, attention: str) -> None:
     theirs.double().train()
     ours.double().train()
     rows, steps = 2, 1 + case % 7
-    real = mask(MASKS[case // 5 % 5], rows, steps, case)
+    real = mask(MASKS[case % 5], rows, steps, case)
     names = ("states", "actions", "returns_to_go")
     leaves = []
     for model in (theirs, ours):
