@@ -4,6 +4,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+PUBLISHED := .venv/transformers-4.30.0
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-10s %s\n", $$1, $$2}'
@@ -33,8 +34,13 @@ format: install  ## Format the code, fix what can be fixed
 golden: install  ## Play every embedded set in full and compare it with its known fingerprint (half an hour)
 	@$(BIN)/python tests/data/golden.py
 
-fixtures: install  ## Read the D4RL catalogue's fixture out of the d4rl wheel again
+fixtures: install  ## Read again what d4rl's catalogue and transformers 4.30.0 say
 	@$(BIN)/python tests/tasks/read_d4rl_wheel.py
+	@$(PYTHON) .ci/environment.py $(PUBLISHED)
+	@$(PUBLISHED)/bin/python -m pip install --quiet --disable-pip-version-check \
+		transformers==4.30.0 torch==2.13.0 'numpy<2'
+	@$(PUBLISHED)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(PUBLISHED)/bin/python tests/huggingface/make_fixtures.py
 
 clean:  ## Remove .venv and caches; data sets stay
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

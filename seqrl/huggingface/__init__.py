@@ -10,6 +10,8 @@ _PUBLIC: dict[str, str] = {
     "DecisionTransformerConfig": "seqrl.huggingface.decision_transformer_config",
     "DecisionTransformerGPT2Model": "seqrl.huggingface.gpt2",
     "DecisionTransformerModel": "seqrl.huggingface.decision_transformer",
+    "TrajectoryTransformerConfig": "seqrl.huggingface.trajectory_transformer_config",
+    "TrajectoryTransformerModel": "seqrl.huggingface.trajectory_transformer",
     "get_action": "seqrl.huggingface.decision_transformer",
 }
 

@@ -126,7 +126,10 @@ def published_tensors(module: nn.Module, stored: Mapping[str, Stored]) -> dict[s
     for name, rule in places(module, stored).items():
         pieces |= rule.split(ours[name])
     # Each its own memory: pieces of one tensor cannot be written otherwise.
-    return {name: piece.detach().cpu().clone().contiguous() for name, piece in pieces.items()}
+    return {
+        name: piece.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, piece in pieces.items()
+    }
 
 
 def write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -191,10 +194,12 @@ def tensors_in(file: Path) -> dict[str, Tensor]:
 
 
 def _short(error: Exception) -> str:
-    """Return what an error says, without the advice to run what the file holds."""
-    said = str(error).replace("\n", " ").strip() or type(error).__name__
-    found = re.search(r"Unsupported (?:global|class|operand)[^.]*[\w.]*", said)
-    return found.group() if found else said[:200]
+    """Return what an error says, without PyTorch's advice how to run the file after all."""
+    program = re.search(r"GLOBAL (\S+)", str(error))
+    if program is not None:
+        return f"it asks for {program.group(1)}"
+    lines = [line for line in str(error).splitlines() if line and "weights_only" not in line]
+    return lines[0][:200] if lines else type(error).__name__
 
 
 def _only_tensors(content: Any, file: Path) -> dict[str, Tensor]:

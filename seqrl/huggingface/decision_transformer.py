@@ -31,10 +31,19 @@ SHOWN_BY = {
     "act_dim": ("embed_action.weight", 1),
     "hidden_size": ("embed_state.weight", 0),
     "max_ep_len": ("embed_timestep.weight", 0),
-    "vocab_size": ("encoder.wte.weight", 0),
-    "n_inner": ("encoder.h.0.mlp.c_fc.weight", 1),
+    "vocab_size": ("transformer.wte.weight", 0),
+    "n_inner": ("transformer.h.0.mlp.c_fc.weight", 1),
 }
-"""Fields, and the dimension of the tensor that shows each."""
+"""Fields, and the dimension of the authors' tensor that shows each."""
+
+AUTHORS = {
+    "encoder.wte": Stored("transformer.wte"),
+    **{
+        f"encoder.{name}": rule.below("transformer")
+        for name, rule in DecisionTransformerGPT2Model.stored.items()
+    },
+}
+"""Modules whose weights stand otherwise in the authors' files."""
 
 
 @dataclass(eq=False)
@@ -106,13 +115,11 @@ class DecisionTransformerModel(PublishedModel):
         """
         x = self._tokens(states, actions, returns_to_go, timesteps)  # [B, S, D]
         rows, steps = len(x), x.shape[1] // TOKENS
-        mask = None
-        if attention_mask is not None:
-            need_shape("attention_mask", attention_mask, (rows, steps))
-            mask = attention_mask.repeat_interleave(TOKENS, 1)  # [B, S]
+        real = torch.ones(rows, steps) if attention_mask is None else attention_mask
+        need_shape("attention_mask", real, (rows, steps))
         encoded = self.encoder(
             inputs_embeds=x,
-            attention_mask=mask,
+            attention_mask=real.repeat_interleave(TOKENS, 1),  # [B, S]
             position_ids=torch.zeros(1, TOKENS * steps, dtype=torch.long, device=x.device),
             use_cache=False,
             output_hidden_states=self.said("output_hidden_states", output_hidden_states),
@@ -153,7 +160,7 @@ class DecisionTransformerModel(PublishedModel):
         if returns_to_go.ndim == 2:  # as the documented example gives them
             returns_to_go = returns_to_go[..., None]
         need_shape("returns_to_go", returns_to_go, (rows, steps, 1))
-        need_shape("timesteps", timesteps, (1 if len(timesteps) == 1 else rows, steps))
+        need_shape("timesteps", timesteps, (1 if timesteps.shape[:1] == (1,) else rows, steps))
         time = looked_up(self.embed_timestep, timesteps, "timesteps")
         tokens = (
             self.embed_return(returns_to_go) + time,
@@ -212,11 +219,11 @@ class DecisionTransformerModel(PublishedModel):
         are the authors' too; `changes` are other values, such as `n_head`.
         """
         path = Path(file)
-        tensors = {_published(n): tensor for n, tensor in tensors_in(path).items()}
+        tensors = tensors_in(path)
         config = cls.config_class(**_shown(tensors, path) | changes)
         # Their stack has no token positions. What is added for them here is then nothing.
         tensors["encoder.wpe.weight"] = torch.zeros(config.n_positions, config.hidden_size)
-        return cls.of_tensors(config, tensors, str(path))
+        return cls.of_tensors(config, tensors, str(path), AUTHORS)
 
 
 get_action = DecisionTransformerModel.get_action
@@ -229,10 +236,6 @@ def _filled_before(tensor: Tensor, size: int) -> Tensor:
     return torch.cat([missing, tensor], 1)
 
 
-def _published(name: str) -> str:
-    return re.sub(r"^transformer\.", "encoder.", name)
-
-
 def _shown(tensors: Mapping[str, Tensor], file: Path) -> dict[str, int]:
     """Read the sizes of a model off its tensors."""
     sizes = {}
@@ -240,9 +243,9 @@ def _shown(tensors: Mapping[str, Tensor], file: Path) -> dict[str, int]:
         if tensor not in tensors or tensors[tensor].ndim <= dimension:
             raise DataError(
                 f"{file} is not a state dict of the authors' Decision Transformer: it has no "
-                f"matrix {tensor.replace('encoder.', 'transformer.')}. Models of `transformers` "
-                "are read by from_pretrained, from their folder."
+                f"matrix {tensor}. Models of `transformers` are read by from_pretrained, from "
+                "their folder."
             )
         sizes[name] = tensors[tensor].shape[dimension]
-    layers = [re.match(r"encoder\.h\.(\d+)\.", name) for name in tensors]
+    layers = [re.match(r"transformer\.h\.(\d+)\.", name) for name in tensors]
     return sizes | {"n_layer": len({found.group(1) for found in layers if found})}

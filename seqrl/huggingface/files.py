@@ -70,22 +70,21 @@ def _in_folder(folder: Path, name: str) -> Path | None:
 
 
 def _on_hub(place: str, name: str) -> Path | None:
-    if re.fullmatch(r"[\w.-]+(/[\w.-]+)?", place) is None or place.startswith("."):
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", place, re.ASCII) is None:
         raise DataError(
             f"There is no folder {place!r}, and it cannot be a hub id either, which looks like "
             "owner/name. Check how it is spelt."
         )
-    need_extra("huggingface_hub", "hub", f"There is no folder {place!r}; to look on the hub")
+    need_extra("huggingface_hub", "hub", f"Looking on the hub for {place!r} (no folder here)")
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:
         return Path(hf_hub_download(place, name))
-    except LocalEntryNotFoundError as error:
-        problem: Exception = error  # it means that the hub could not be asked
-    except EntryNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a connection can fail in the words of several packages
+        unasked = isinstance(error, LocalEntryNotFoundError)
+        if isinstance(error, EntryNotFoundError) and not unasked:
+            return None
         problem = error
     raise DataError(
         f"There is no folder {place!r}, and {name} of the hub id {place!r} could not be had: "

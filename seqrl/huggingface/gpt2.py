@@ -99,9 +99,10 @@ class DecisionTransformerGPT2Model(PublishedModel):
         `past_key_values` is the `seqrl.nets.attention.Cache` that an earlier call returned; it is
         taken further, and holds constants: no gradients reach the earlier call. `attention_mask`
         [B, P + S] is 0 where nobody may look. A token that may look at nothing gets nothing from
-        attention. `position_ids` [1 or B, S] count on from the cache if they are not given;
-        `token_type_ids` [B, S] name further rows of the token table, to be added. `head_mask` and
-        the two `encoder` arguments are refused.
+        attention. `position_ids` [1 or B, S] count on from the cache if they are not given; without
+        mask and cache, another sequence begins wherever they do not count on, and does not see
+        those before it. `token_type_ids` [B, S] name further rows of the token table, to be added.
+        `head_mask` and the two `encoder` arguments are refused.
         """
         refuse_cross_attention(head_mask, encoder_hidden_states, encoder_attention_mask)
         embedded = self._embedded(input_ids, inputs_embeds)  # [B, S, D]
@@ -116,15 +117,18 @@ class DecisionTransformerGPT2Model(PublishedModel):
         _check_count(cache_position, past, size)
         if position_ids is None:
             position_ids = torch.arange(past, past + size, device=embedded.device)
-        x = embedded + looked_up(self.wpe, position_ids.view(-1, size), "position_ids")
+        positions = position_ids.reshape(-1, size)
+        x = embedded + looked_up(self.wpe, positions, "position_ids")
         if token_type_ids is not None:
-            x = x + looked_up(self.wte, token_type_ids.view(-1, size), "token_type_ids")
+            x = x + looked_up(self.wte, token_type_ids.reshape(-1, size), "token_type_ids")
         if self.training:
             x = dropped(x, self.config.embd_pdrop)
         hidden = self.said("output_hidden_states", output_hidden_states)
         weights = self.said("output_attentions", output_attentions)
         trace = Trace() if hidden or weights else None
         visible = _visible(attention_mask, rows, past + size).to(x.device)
+        if attention_mask is None and cache is None:
+            visible = visible & _of_one_sequence(positions)
         out = self.transformer(x, visible, cache, trace=trace)  # [B, S, D]
         outputs = GPT2Output(out, cache if keep else None)
         if trace is not None and hidden:
@@ -141,7 +145,7 @@ class DecisionTransformerGPT2Model(PublishedModel):
                 "tokens [B, S], or embedded tokens [B, S, D]."
             )
         if input_ids is not None:
-            return looked_up(self.wte, input_ids.view(-1, input_ids.shape[-1]), "input_ids")
+            return looked_up(self.wte, input_ids.reshape(-1, input_ids.shape[-1]), "input_ids")
         assert inputs_embeds is not None
         need_shape("inputs_embeds", inputs_embeds, (None, None, self.config.hidden_size))
         return inputs_embeds
@@ -232,3 +236,10 @@ def _visible(mask: Tensor | None, rows: int, size: int) -> Tensor:
         return causal(size)
     need_shape("attention_mask", mask, (rows, size))
     return causal(size, mask == 0)
+
+
+def _of_one_sequence(positions: Tensor) -> Tensor:
+    """Say which tokens belong together [1 or B, S, S]: positions count on within a sequence."""
+    jumps = positions.diff(prepend=positions[:, :1] - 1) != 1
+    number = jumps.cumsum(1)
+    return number[:, :, None] == number[:, None, :]

@@ -58,17 +58,27 @@ class PublishedModel(nn.Module):
         return cls.of_tensors(config, tensors, str(file))
 
     @classmethod
-    def of_tensors(cls, config: Config, tensors: Mapping[str, Tensor], where: str) -> Self:
-        """Make a model with weights that stand under the published names; `where` they are from
-        is for messages."""
+    def of_tensors(
+        cls,
+        config: Config,
+        tensors: Mapping[str, Tensor],
+        where: str,
+        stored: Mapping[str, Stored] | None = None,
+    ) -> Self:
+        """Make a model of weights under the published names, or under those that `stored` says;
+        `where` they are from is for messages."""
         with torch.device("meta"):  # no memory before the shapes are compared
             model = cls(config)
-        fill(model, tensors, cls.stored, cls.ignored, where)
+        fill(model, tensors, cls.stored if stored is None else stored, cls.ignored, where)
         return model.eval()
+
+    def published(self) -> dict[str, Tensor]:
+        """Return the weights under their published names, as a file holds them."""
+        return published_tensors(self, self.stored)
 
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Write model.safetensors and config.json, as the published classes read them."""
-        tensors = published_tensors(self, self.stored)
+        tensors = self.published()
         plain = self.config.to_dict()
         plain.pop("torch_dtype", None)  # an older name of dtype
         dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")

@@ -49,6 +49,8 @@ SUBCLASSES = {
     "huggingface/decision_transformer.py": {"torch"},
     "huggingface/gpt2.py": {"torch"},
     "huggingface/model.py": {"torch"},
+    "huggingface/past.py": {"torch"},
+    "huggingface/trajectory_transformer.py": {"torch"},
     "nets/attention.py": {"torch"},
     "nets/dropout.py": {"torch"},
     "nets/model.py": {"torch"},
