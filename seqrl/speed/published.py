@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from transformers import DecisionTransformerConfig, DecisionTransformerModel
 
-from seqrl.huggingface.checkpoint import published_tensors
 from seqrl.nets.token_model import TokenModel
 from seqrl.runs.exchange import published_of
 from seqrl.tokens.windows import TokenBatch
@@ -28,7 +27,7 @@ def published(ours: TokenModel) -> DecisionTransformerModel:
     config = DecisionTransformerConfig(**fields | {"bos_token_id": None, "eos_token_id": None})
     with torch.random.fork_rng(devices=[]):  # its own first weights are thrown away
         theirs = DecisionTransformerModel(config)
-    theirs.load_state_dict(published_tensors(plain, plain.stored))
+    theirs.load_state_dict(plain.published())
     # They add one more learnt vector to every token, the same to all: what the bias of embed_ln
     # does already. Ours has no such vector, so theirs is zero and stays zero.
     theirs.encoder.wpe.weight.requires_grad_(False)

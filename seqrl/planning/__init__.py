@@ -1,0 +1,1 @@
+"""Planning: drawing tokens from a model, and searching among what it draws."""
