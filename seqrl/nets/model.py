@@ -44,13 +44,13 @@ class Model(nn.Module, ABC):
         """
         device = next(self.parameters()).device
         chunks = live(self.tokenizer, history, given, device)
-        with _one_thread():
+        with one_thread():
             predicted = torch.cat([self.predict(batch, name) for batch in chunks])[: len(history)]
         return self.tokenizer.unscaled(name, predicted.float().cpu().numpy())
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Compute on one CPU thread. Several cut a matrix between them, and then a row's last bits
     depend on where it stands, and so on who else is played."""
     before = torch.get_num_threads()

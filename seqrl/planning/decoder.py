@@ -8,7 +8,7 @@ Letters: R rows, m tokens of each row, G groups of rows that share a memory, k t
 heads, e width of a head, D width, L layers, c classes, S tokens a step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,24 +52,33 @@ class Memory:
 
     def of(self, groups: Tensor, room: int = 0) -> "Memory":
         """Return the memories of some groups, repeats allowed, with room for more tokens."""
-        return self._mapped(lambda kept: F.pad(kept[groups], (0, 0, 0, room)))
+        return joined([(self, groups)], room)
 
-    def behind(self, other: "Memory", room: int = 0) -> "Memory":
-        """Return one of this one's tokens and another's after them, with room for more."""
-        keys = [_joined(*pair, room) for pair in zip(self._kept(0), other._kept(0), strict=True)]
-        values = [_joined(*pair, room) for pair in zip(self._kept(1), other._kept(1), strict=True)]
-        return Memory(keys, values, self.length + other.length)
-
-    def _kept(self, which: int) -> Layered:
-        return [self.seen(layer)[which] for layer in range(len(self.keys))]
-
-    def _mapped(self, change: Callable[[Tensor], Tensor]) -> "Memory":
-        keys, values = ([change(kept) for kept in self._kept(which)] for which in (0, 1))
-        return Memory(keys, values, self.length)
+    def behind(self, other: "Memory") -> "Memory":
+        """Return one of this one's tokens and another's after them."""
+        return joined([(self, None), (other, None)])
 
 
-def _joined(first: Tensor, second: Tensor, room: int) -> Tensor:
-    return F.pad(torch.cat([first, second], 2), (0, 0, 0, room))
+def joined(pieces: Sequence[tuple[Memory, Tensor | None]], room: int = 0) -> Memory:
+    """Put memories, or some groups of each, one behind the other, with room for more tokens."""
+    length = sum(memory.length for memory, _ in pieces)
+    first, chosen = pieces[0]
+    groups = len(first.keys[0]) if chosen is None else len(chosen)
+
+    def laid_out(kept: Sequence[Tensor]) -> Tensor:
+        like = kept[0]
+        new = like.new_empty(groups, like.shape[1], length + room, like.shape[3])
+        begin = 0
+        for (memory, rows), tensor in zip(pieces, kept, strict=True):
+            known = tensor[:, :, : memory.length]
+            end = begin + memory.length
+            new[:, :, begin:end] = known if rows is None else known[rows]
+            begin = end
+        return new
+
+    keys = zip(*(memory.keys for memory, _ in pieces), strict=True)
+    values = zip(*(memory.values for memory, _ in pieces), strict=True)
+    return Memory([*map(laid_out, keys)], [*map(laid_out, values)], length)
 
 
 class Decoder:
@@ -159,8 +168,11 @@ def attended(queries: Tensor, seen: Sequence[Seen], scale: float) -> Tensor:
             return out.transpose(1, 2).reshape(rows, size, heads, width)
         mixed.append(out.transpose(1, 2).reshape(rows, size, heads, width))
         weights.append(log_sum.transpose(1, 2).reshape(rows, size, heads))
-    shares = torch.stack(weights).softmax(0).to(queries.dtype)  # [parts, R, m, h]
-    return torch.einsum("prmh,prmhe->rmhe", shares, torch.stack(mixed))
+    shares = torch.stack(weights).softmax(0).to(queries.dtype)[..., None]  # [parts, R, m, h, 1]
+    together = mixed[0] * shares[0]
+    for part, share in zip(mixed[1:], shares[1:], strict=True):
+        together.addcmul_(part, share)
+    return together
 
 
 def _one_part(

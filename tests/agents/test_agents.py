@@ -99,15 +99,15 @@ def test_it_is_the_slow_obvious_episode(kind: type[Agent], source: Source) -> No
     """One episode at a time through the public door, `Policy.act`, gives the same returns."""
     agent = small(kind)
     model = model_of(agent, source)
-    policy = Policy(agent, model, source.task, {})
+    policy = Policy(agent, model, source.task, {}, seed=2)
     for episode in play(agent, model, source.task, seed=2, numbers=range(4)):
         environments = Environments(source.task, 1)
         seen, reward, rewards = environments.start([episode.seed])[0], None, []
-        policy.reset()
         while len(environments.playing):
             outcome = environments.step(policy.act(seen, reward)[None])
             seen, reward = outcome.observations[0], float(outcome.rewards[0])
             rewards.append(reward)
+        policy.reset()
         assert len(rewards) == episode.length
         assert sum(rewards) == pytest.approx(episode.return_, rel=1e-12)
 

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from seqrl.nets.token_model import BinsOut, TokenModel
-from seqrl.planning.beam_search import BeamSearch, Tokens
-from seqrl.planning.sampling import Sampling
+from seqrl.planning.beam_search import Tokens
+from seqrl.planning.sampling import draw
+from seqrl.planning.settings import BeamSearch, Sampling
 
 
 def scores_of(
@@ -72,7 +73,7 @@ def slow_plan(
     def sampled(x: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
         scores = scores_of(model, how, x, goals or {})
         numbers = torch.from_numpy(generator.random(len(x))) if sampling.needs_chance else None
-        drawn = sampling.draw(scores, numbers)
+        drawn = draw(sampling, scores, numbers)
         return torch.cat([x, drawn[:, None]], 1), scores.softmax(-1)
 
     for step in range(how.horizon):

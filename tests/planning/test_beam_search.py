@@ -10,8 +10,8 @@ from torch import Tensor
 
 from seqrl.nets.network import Network
 from seqrl.nets.token_model import TokenModel
-from seqrl.planning.beam_search import BeamSearch, search
-from seqrl.planning.sampling import Sampling
+from seqrl.planning.beam_search import search
+from seqrl.planning.settings import BeamSearch, Sampling
 from seqrl.tokens.layout import Bins, Part, TokenLayout, Vector
 from seqrl.tokens.signals import Reward, Value
 from seqrl.tokens.tokenizer import DataFacts, Tokenizer

@@ -14,9 +14,11 @@ from seqrl.data.source import import_data
 from seqrl.evaluation import Evaluation
 from seqrl.nets.model import Model
 from seqrl.nets.network import Network
+from seqrl.planning.settings import BeamSearch
 from seqrl.policy import about_policy
 from seqrl.runs.experiment import RunSpec
 from seqrl.runs.source import Source
+from seqrl.tokens.layout import Bins
 from seqrl.tokens.tokenizer import fit
 from seqrl.training.checkpoint import tensors_of, write_checkpoint
 from seqrl.training.settings import Training
@@ -40,7 +42,14 @@ def agent_classes() -> list[type[Agent]]:
 def small(kind: type[Agent], **given: Any) -> Agent:
     """Make an agent with little to learn and little to learn it with."""
     names = {field.name for field in fields(kind)}
-    less: dict[str, Any] = {"training": TRAINING, "context_steps": 4, "width": 16}
+    less: dict[str, Any] = {
+        "training": TRAINING,
+        "context_steps": 4,
+        "width": 16,
+        "window_steps": 4,
+        "bins": Bins(count=20),
+        "search": BeamSearch(horizon=3, beam_width=4, context_steps=2),
+    }
     kept = {name: value for name, value in less.items() if name in names}
     made = kind(**kept | given)
     network: Network | None = getattr(made, "network", None)

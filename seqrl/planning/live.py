@@ -1,0 +1,50 @@
+"""Planning from what is being played: histories in, plans out.
+
+Letters: B rows, C past steps, H steps of a plan, S tokens a step.
+"""
+
+import numpy as np
+
+from seqrl.episodes import History
+from seqrl.nets.model import one_thread
+from seqrl.nets.token_model import TokenModel
+from seqrl.planning.beam_search import Tokens, search
+from seqrl.planning.settings import BeamSearch
+
+TOGETHER = 16
+"""Rows that are planned together on a GPU, whoever they are: with other numbers of rows a matrix
+product adds in another order. On a CPU each is planned by itself, which takes no longer."""
+
+
+def planned(model: TokenModel, how: BeamSearch, history: History) -> Tokens:
+    """Plan for every row from its past and its present observation [B, H, S]."""
+    past, now = seen(model, how, history)
+    together = TOGETHER if model.positions.device.type == "cuda" else 1
+    plans = []
+    with one_thread():
+        for first in range(0, len(history), together):
+            rows = np.arange(first, first + together)
+            real = rows[rows < len(history)]
+            generators = [history.generators[row] for row in real]
+            # The last rows may be dummies, who draw for themselves.
+            others = [np.random.default_rng(0) for _ in range(together - len(real))]
+            rows = np.minimum(rows, len(history) - 1)
+            found = search(model, how, past[rows], now[rows], [*generators, *others])
+            plans.append(found.tokens[: len(real)])
+    return np.concatenate(plans)
+
+
+def seen(model: TokenModel, how: BeamSearch, history: History) -> tuple[Tokens, Tokens]:
+    """Return the tokens of the past steps [B, C, S] and of the present observation [B, o]."""
+    tokenizer, places = model.tokenizer, model.places
+    first = max(0, history.step - how.context_steps)
+    columns = {
+        "observation": history.observations[:, first:],
+        "action": history.actions[:, first:],
+        "reward": history.rewards[:, first:, None].astype(np.float32),
+    }
+    bins = {n: tokenizer.encode(n, values).astype(np.int64) for n, values in columns.items()}
+    past = np.zeros((len(history), history.step - first, model.tokens_a_step), np.int64)
+    for name, found in bins.items():  # the value is not known, and nobody looks at it
+        past[:, :, places[name]] = found[:, : past.shape[1]]
+    return past, bins["observation"][:, -1]

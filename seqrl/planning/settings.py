@@ -1,0 +1,116 @@
+"""How to draw, and how to plan: plain data, imports no torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seqrl.errors import SeqrlError
+from seqrl.tokens.layout import Bins
+from seqrl.tokens.tokenizer import Tokenizer
+
+PARTS = ("observation", "action", "reward", "value")
+"""What one step must be made of, in this order."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a token is drawn: from all classes, unless something is said; filters apply in order."""
+
+    temperature: float = 1.0
+    """Scores are divided by it: below 1 the likely becomes likelier."""
+
+    cdf: float | None = None
+    """Drop the unlikely classes that hold this share of the probability together, as the Trajectory
+    Transformer's authors do: sorted upwards, all are dropped up to the last whose cumulative sum is
+    under the share, and whoever is as unlikely as that one. 0.6 keeps about the top 40%."""
+
+    top_k: int | None = None
+    """Keep the likeliest so many, and whoever is as likely as the last of them; 1 draws nothing and
+    takes the likeliest."""
+
+    def __post_init__(self) -> None:
+        """Refuse what leaves nothing to draw from."""
+        if not self.temperature > 0:
+            raise SeqrlError(f"Sampling: temperature must be above 0, not {self.temperature}.")
+        if self.cdf is not None and not 0 <= self.cdf < 1:
+            raise SeqrlError(f"Sampling: cdf is a share from 0 to below 1, not {self.cdf}.")
+        if self.top_k is not None and self.top_k < 1:
+            raise SeqrlError(f"Sampling: top_k must be 1 or more, not {self.top_k}.")
+
+    @property
+    def needs_chance(self) -> bool:
+        """Say whether drawing takes uniform numbers."""
+        return self.top_k != 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamSearch:
+    """How to plan. The defaults are those of the Trajectory Transformer's authors."""
+
+    horizon: int = 15
+    """Steps of a plan."""
+
+    beam_width: int = 128
+    expansion: int = 2
+    """Candidates a beam."""
+
+    observation: Sampling = Sampling(top_k=1)
+    action: Sampling = Sampling(cdf=0.6)
+    reward: Sampling = Sampling(top_k=1)
+    """Of reward and value tokens; what they are worth does not depend on what is drawn."""
+
+    percentile: float | None = None
+    """What a reward or value is worth: the least of its bins up to which there is more than this
+    share of the probability; None is the mean over all its bins."""
+
+    discount: float = 0.99
+    context_steps: int = 5
+    """Past steps that a plan begins with; in a published window, steps that it ever holds."""
+
+    window: Literal["published", "full"] = "published"
+    """Where the network looks while the plan grows. `published`, as the authors' planner does: at
+    the last `context_steps` steps, the present one included, counted anew from the first of them.
+    `full`: at all of context and plan, which must fit into the window it was trained on."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers with which nothing can be planned."""
+        for name in ("horizon", "beam_width", "expansion", "context_steps"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise SeqrlError(f"BeamSearch: {name} must be a whole number from 1, not {value}.")
+        if self.percentile is not None and not 0 <= self.percentile < 1:
+            raise SeqrlError(
+                f"BeamSearch: percentile is a share from 0 to below 1, not {self.percentile}."
+            )
+        if not 0 <= self.discount <= 1:
+            raise SeqrlError(f"BeamSearch: discount lies between 0 and 1, not at {self.discount}.")
+        if self.window == "published" and self.context_steps < 2:
+            raise SeqrlError(
+                "BeamSearch: in a published window, context_steps must be 2 or more: with 1 the "
+                "network would see nothing when it imagines the next step."
+            )
+        if self.window not in ("published", "full"):
+            raise SeqrlError(f"BeamSearch: window is 'published' or 'full', not {self.window!r}.")
+
+    def check(self, tokenizer: Tokenizer) -> None:
+        """Refuse a layout that cannot be planned with, or a window that does not fit."""
+        layout = tokenizer.layout
+        names = tuple(part.name for part in layout.parts)
+        binned = all(isinstance(part.encoding, Bins) and part.loss for part in layout.parts)
+        if names != PARTS or not binned:
+            raise SeqrlError(
+                f"Beam search plans with {', '.join(PARTS)}, in this order, all of them bins and "
+                f"predicted; the layout has {', '.join(names)}."
+            )
+        needed = self.context_steps
+        if self.window == "full":
+            needed += self.horizon
+        if needed > layout.steps:
+            what = "context and plan have" if self.window == "full" else "the context has"
+            raise SeqrlError(
+                f"BeamSearch: with window={self.window!r} {what} {needed} steps, and the network "
+                f"was trained on windows of {layout.steps}. Plan less far, or train on more."
+            )
+
+    def start(self, steps: int) -> int:
+        """Return the first step that the network sees when `steps` steps are whole."""
+        return 0 if self.window == "full" else max(0, steps - self.context_steps + 1)
