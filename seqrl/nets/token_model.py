@@ -248,9 +248,12 @@ class TokenModel(Model):
                 continue
             errors = self.head(part.name).errors(before[part.name], batch.values[part.name])
             counts = batch.has_loss[..., None].expand_as(errors)
-            if self.places[part.name].start == 0 and not self.prefix_tokens:
+            if self.places[part.name].start == 0:
                 counts = counts.clone()
-                counts[:, 0, 0] = False  # nothing stands in front of the first token
+                if layout.loss_over == "all positions":  # what counts is the token it is read from
+                    counts[:, 1:, 0] = batch.has_loss[:, :-1]
+                if not self.prefix_tokens:
+                    counts[:, 0, 0] = False  # nothing stands in front of the first token
             errors = errors.masked_fill(~counts, 0.0)
             mean = errors.sum() / counts.sum()
             errors_of[part.name] = mean.detach()

@@ -4,6 +4,7 @@ Letters: B rows, C past steps, H steps of a plan, S tokens a step.
 """
 
 import numpy as np
+import torch
 
 from seqrl.episodes import History
 from seqrl.nets.model import one_thread
@@ -11,15 +12,17 @@ from seqrl.nets.token_model import TokenModel
 from seqrl.planning.beam_search import Tokens, search
 from seqrl.planning.settings import BeamSearch
 
-TOGETHER = 16
-"""Rows that are planned together on a GPU, whoever they are: with other numbers of rows a matrix
-product adds in another order. On a CPU each is planned by itself, which takes no longer."""
+
+def together_on(device: torch.device) -> int:
+    """Say how many rows are planned together, whoever they are: with other numbers of rows a matrix
+    product adds in another order. On a CPU each is planned by itself, which takes no longer."""
+    return 16 if device.type == "cuda" else 1
 
 
 def planned(model: TokenModel, how: BeamSearch, history: History) -> Tokens:
     """Plan for every row from its past and its present observation [B, H, S]."""
     past, now = seen(model, how, history)
-    together = TOGETHER if model.positions.device.type == "cuda" else 1
+    together = together_on(model.positions.device)
     plans = []
     with one_thread():
         for first in range(0, len(history), together):

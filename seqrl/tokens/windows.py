@@ -40,7 +40,8 @@ class TokenBatch:
     """False for filling [B, T]."""
 
     has_loss: Tensor
-    """Whether predicting a step's parts counts [B, T]: not for filling, but for end tokens."""
+    """Whether predicting a step's parts counts [B, T]: not for filling, but for end tokens, up to
+    the task's horizon (TT's authors)."""
 
 
 class Windows:
@@ -73,6 +74,7 @@ class Windows:
         self._scales = {n: _tensor(v, device) for n, v in tokenizer.scales.items()}
         self._starts = torch.as_tensor(episodes.starts, device=device)  # [E + 1]
         self._ahead = torch.arange(self._layout.steps, device=device)  # [T]
+        self._horizon = episodes.horizon
         self.device = torch.device(device)
         numbers = np.arange(len(episodes)) if chosen is None else np.asarray(chosen)
         before = np.concatenate([[0], np.cumsum(episodes.lengths[numbers])])
@@ -105,7 +107,7 @@ class Windows:
         values = {name: goal[episode] for name, goal in self._goals.items()}
         values |= {name: self._gather(name, rows, is_real) for name in self._columns}
         ends_count = self._layout.after_end == "end token"
-        has_loss = torch.ones_like(is_real) if ends_count else is_real
+        has_loss = steps < self._horizon if ends_count else is_real
         return TokenBatch(values, steps, is_real, has_loss)
 
     def _gather(self, name: str, rows: Tensor, is_real: Tensor) -> Tensor:
