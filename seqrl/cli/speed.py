@@ -84,6 +84,69 @@ def dt(
     _say_caption(speed, task)
 
 
+@app.command("tt")
+def tt(
+    bodies: Annotated[
+        str, typer.Option(help="For which bodies: some of hopper, halfcheetah, walker2d.")
+    ] = "hopper,halfcheetah,walker2d",
+    repeats: Annotated[int, typer.Option(help="Decisions to time for each.", min=1)] = 5,
+    slow: Annotated[
+        bool, typer.Option(help="Also time the obvious planner: minutes for each body.")
+    ] = True,
+    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
+    device: DEVICE = "auto",
+    as_json: JSON = False,
+) -> None:
+    """Time the Trajectory Transformer's decisions at the published settings, under both window
+    rules, beside the most obvious planner: the whole network over the whole window for every token.
+    """
+    from seqrl.errors import UnknownName
+    from seqrl.speed.tt import SEARCHES, TOGETHER, measure
+
+    chosen = [body.strip() for body in bodies.split(",") if body.strip()]
+    for body in chosen:
+        if body not in SEARCHES:
+            raise UnknownName(f"--bodies {body}: there are {', '.join(SEARCHES)}.")
+    with shown_progress() as progress:
+        found = measure(
+            chosen, repeats=repeats, slow=slow, threads=threads, device=device, progress=progress
+        )
+    if as_json:
+        say_json(found.plain())
+        return
+    rows = [
+        [
+            one.body,
+            one.window,
+            f"{one.horizon} x {one.beam_width}",
+            f"{1000 * one.seconds:,.0f}",
+            f"{1000 * one.least:,.0f} to {1000 * one.most:,.0f}",
+            f"{one.together / one.seconds:.2f}",
+            "-" if one.slow is None else f"{one.slow:.1f}",
+            "-" if one.times_faster is None else f"{one.times_faster:.1f}",
+        ]
+        for one in found.decisions
+    ]
+    head = ["body", "window", "horizon x beams", "ms/decision", "least to most"]
+    head += [f"{TOGETHER} together / 1", "obvious, s", "times faster"]
+    say_table(head, rows, right=range(3, 8))
+    if any(one.same is False for one in found.decisions):
+        remark(
+            "a plan differs from the obvious planner's: in float32 the last bits of a score may "
+            "decide a draw. Tests compare them in float64."
+        )
+    where = [found.machine["gpu"] or found.machine["processor"]]
+    where += [f"threads: {found.machine['threads']}", found.machine["platform"]]
+    where.append(f"load {found.load[0]:.1f} when it began and {found.load[1]:.1f} when it ended")
+    say(
+        f"  {found.network}, random weights, float32, 5 past steps; the middle of "
+        f"{found.repeats} decisions; obvious: one decision, the whole network for every token. "
+        "Only the published window is the paper's."
+    )
+    say("  " + ", ".join(where))
+    say("  " + ", ".join(f"{name} {version}" for name, version in found.versions.items()))
+
+
 def _say_training(speed: "Speed") -> None:
     rows = []
     for side in speed.sides:

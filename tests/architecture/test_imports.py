@@ -66,6 +66,8 @@ SUBCLASSES = {
     "speed/playing.py": {"torch", "transformers"},
     "speed/published.py": {"torch", "transformers"},
     "speed/race.py": {"torch"},
+    "speed/slow_planner.py": {"torch"},
+    "speed/tt.py": {"torch"},
     "tokens/windows.py": {"torch"},
     "training/checkpoint.py": {"torch"},
     "training/device.py": {"torch"},

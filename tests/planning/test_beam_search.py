@@ -14,10 +14,10 @@ from seqrl.nets.token_model import TokenModel
 from seqrl.planning.beam_search import search
 from seqrl.planning.live import planned, seen
 from seqrl.planning.settings import BeamSearch, Sampling
+from seqrl.speed.slow_planner import slow_plan
 from seqrl.tokens.layout import Bins, Part, TokenLayout, Vector
 from seqrl.tokens.signals import Reward, Value
 from seqrl.tokens.tokenizer import DataFacts, Tokenizer
-from tests.planning.slow import slow_plan
 
 
 def layout(bins: int, steps: int, *, attended: bool = False, **more: Any) -> TokenLayout:

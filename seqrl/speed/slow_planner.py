@@ -1,7 +1,14 @@
-"""The planner in its most obvious form: for every token the whole network over the whole window,
-all beams of one episode in one batch, nothing kept. It shares no code with the fast one but the
-model, the drawing of a token and the numbers it is drawn with.
+"""The planner in its most obvious form, which the real one is measured by and tested against.
+
+For every token the whole network over the whole window, all beams of one episode in one batch,
+nothing kept. It shares no code with the real one but the model, the drawing of a token and the
+numbers it is drawn with.
+
+Letters: R rows, n tokens, C past steps, H steps of a plan, S tokens a step, o tokens of an
+observation, c classes.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -62,8 +69,10 @@ def slow_plan(
     now: Tokens,  # [o]
     generator: np.random.Generator,
     goals: dict[str, Tensor] | None = None,
+    told: Callable[[int], None] = lambda step: None,
 ) -> tuple[Tokens, float]:
-    """Plan one episode: the tokens [H, S] of the best plan, and its value."""
+    """Plan one episode: the tokens [H, S] of the best plan, and its value. `told` hears of every
+    step of the plan before it begins."""
     size, places = model.tokens_a_step, model.places
     start = torch.from_numpy(np.concatenate([past.flatten(), now]))
     x = start.repeat(how.beam_width, 1)
@@ -77,6 +86,7 @@ def slow_plan(
         return torch.cat([x, drawn[:, None]], 1), scores.softmax(-1)
 
     for step in range(how.horizon):
+        told(step)
         x, gains = (of.repeat_interleave(how.expansion, 0) for of in (x, gains))
         for _ in range(places["action"].start, places["action"].stop):
             x, _ = sampled(x, how.action)
