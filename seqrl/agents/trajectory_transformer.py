@@ -38,7 +38,6 @@ class TrajectoryTransformer(Agent):
     at_termination: float | None = -100.0
     """Takes the place of a terminating step's reward."""
 
-    discount: float = 0.99
     action_weight: float = 5.0
     search: BeamSearch = BeamSearch()
     replan_every: int = 1
@@ -67,7 +66,7 @@ class TrajectoryTransformer(Agent):
 
     def layout(self) -> TokenLayout:
         """One step: what is seen, what is done, what it gives, and what is to come."""
-        value = Value(self.discount, self.at_termination)
+        value = Value(self.search.discount, self.at_termination)
         return TokenLayout(
             Part("observation", self.bins, loss=1.0),
             Part("action", self.bins, loss=self.action_weight),

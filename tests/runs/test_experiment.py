@@ -6,8 +6,10 @@ import pytest
 
 from seqrl.agents.behaviour_cloning import BehaviourCloning
 from seqrl.agents.decision_transformer import DecisionTransformer
+from seqrl.agents.trajectory_transformer import TrajectoryTransformer
 from seqrl.errors import SeqrlError
 from seqrl.evaluation import Evaluation
+from seqrl.planning.settings import Sampling
 from seqrl.runs.experiment import (
     Experiment,
     agent_named,
@@ -76,6 +78,30 @@ def test_shipped_experiments_can_be_run(name: str) -> None:
     assert list(experiment.runs(name)) and len(experiment.about) > 50
     for agent in experiment.agents.values():
         agent.layout()
+
+
+def test_the_trajectory_transformer_plans_as_its_authors_do() -> None:
+    """Horizon, beams, how actions are drawn, epochs of a million steps: set by set."""
+    paper, likely, top = experiment_named("paper"), Sampling(cdf=0.6), Sampling(top_k=40)
+    expected = {
+        "hopper-medium": (15, 128, likely, 50),
+        "hopper-medium-replay": (15, 128, likely, 80),
+        "hopper-medium-expert": (15, 128, likely, 50),
+        "halfcheetah-medium": (5, 32, likely, 50),
+        "halfcheetah-medium-replay": (5, 32, likely, 50),
+        "halfcheetah-medium-expert": (15, 32, likely, 50),
+        "walker2d-medium": (15, 128, likely, 50),
+        "walker2d-medium-replay": (20, 32, top, 80),
+        "walker2d-medium-expert": (5, 128, likely, 50),
+    }
+    assert set(expected) == set(paper.tasks)
+    for task, (horizon, beams, action, epochs) in expected.items():
+        agent = paper.agent("TT", task)
+        assert isinstance(agent, TrajectoryTransformer)
+        search, steps = agent.search, agent.training.updates * agent.training.batch
+        assert (search.horizon, search.beam_width, search.action) == (horizon, beams, action)
+        assert steps / 1e6 == pytest.approx(epochs, rel=0.002)
+        assert (search.window, agent.replan_every, search.observation.top_k) == ("published", 1, 1)
 
 
 def test_names_that_mean_nothing(tmp_path: Path) -> None:
