@@ -115,7 +115,7 @@ def from_plain(hint: Any, plain: Any, where: str = "") -> Any:
         if len(kinds) != len(plain):
             raise _wrong(where, plain, hint)
         return tuple(from_plain(k, item, where) for k, item in zip(kinds, plain, strict=True))
-    if hint is float and type(plain) is int:
+    if hint is float and type(plain) is int and abs(plain) <= sys.float_info.max:
         return float(plain)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if isinstance(plain, hint):

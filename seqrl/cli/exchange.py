@@ -1,6 +1,7 @@
 """`seqrl import-hf` and `seqrl export-hf`: published Decision Transformers in, ours out."""
 
 import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -29,8 +30,8 @@ def import_hf(
         typer.Option(
             "--set",
             metavar="FIELD=VALUE",
-            help="What its files do not say: target=3600 (else best_in_data), context_steps=20 "
-            "(else max_length), return_scale=1000.",
+            help="target=3600, context_steps=20 or return_scale=1000; else as its files say, or "
+            "best_in_data, max_length and 1000.",
         ),
     ] = None,
     out: Annotated[
@@ -47,23 +48,28 @@ def import_hf(
     """
     from seqrl.huggingface import DecisionTransformerConfig
     from seqrl.runs import statistics
-    from seqrl.runs.exchange import import_published
+    from seqrl.runs.exchange import import_published, name_of, written_of
 
     if (mean is None) != (std is None):
         raise SeqrlError("Say both --mean and --std, or neither.")
+    name = name_of(source).replace("/", "--")
+    file = out or Path("results", "imported", f"{name}.safetensors")
+    if file.suffix != ".safetensors" or file.is_dir():
+        raise SeqrlError(f"--out {file}: name a file that ends in .safetensors.")
     said = DecisionTransformerConfig.from_pretrained(source).to_dict()
     with shown_progress() as progress:
+        found = statistics.written(said, task, source)
         if mean is not None and std is not None:
+            if found is not None:
+                raise SeqrlError(
+                    f"{source} says its statistics itself. Leave --mean and --std out."
+                )
             found = statistics.given(task, mean, std)
-        else:
-            found = statistics.written(said, task, source) or statistics.measured(
-                task, data_dir=data_dir, progress=progress
-            )
-    name = Path(source).resolve().name
-    file = out or Path("results", "imported", f"{name}.safetensors")
+        found = found or statistics.measured(task, data_dir=data_dir, progress=progress)
     policy = import_published(source, found, settings or [], file)
     if as_json:
-        say_json({"checkpoint": str(file), "imported": policy.about["imported"], **found.plain()})
+        about = {"checkpoint": str(file), "imported": policy.about["imported"]}
+        say_json({**about, **asdict(written_of(policy))})
         return
     say(f"{policy.about['imported']}.")
     say(f"  checkpoint  {file}")

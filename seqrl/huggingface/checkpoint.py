@@ -11,10 +11,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
-from seqrl.data.whole import replace_file
 from seqrl.errors import DataError, told_plainly
 from seqrl.huggingface.files import Source, read_json
 
@@ -98,6 +96,11 @@ def fill(
     faults = {
         "missing": [f"{n} {list(wanted[n])}" for n in wanted if n not in given],
         "unexpected": [f"{n} {list(given[n])}" for n in given if n not in wanted],
+        "that are no real numbers": [
+            f"{n} of {tensors[n].dtype}"
+            for n in given
+            if n in wanted and not tensors[n].is_floating_point()
+        ],
         "of another shape": [
             f"{name} is {list(shape)} and must be {list(wanted[name])}"
             for name, shape in given.items()
@@ -130,14 +133,6 @@ def published_tensors(module: nn.Module, stored: Mapping[str, Stored]) -> dict[s
         name: piece.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, piece in pieces.items()
     }
-
-
-def write_weights(folder: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Put model.safetensors into a folder, which is made if there is none."""
-    content = save(dict(tensors), metadata={"format": "pt"})
-    with told_plainly(folder, "writing a published model"):
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / WEIGHTS_FILE, content)
 
 
 def read_weights(source: Source) -> tuple[dict[str, Tensor], Path]:

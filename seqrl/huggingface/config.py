@@ -160,12 +160,11 @@ class Config:
     def save_pretrained(self, folder: str | PathLike[str]) -> None:
         """Write config.json into a folder."""
         self.check()
-        write_config(Path(folder), self.to_dict())
+        with told_plainly(Path(folder), "writing a published model"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            replace_file(Path(folder, CONFIG_FILE), config_text(self.to_dict()))
 
 
-def write_config(folder: Path, plain: Mapping[str, Any]) -> None:
-    """Put config.json into a folder, which is made if there is none."""
-    content = json.dumps(plain, indent=2, sort_keys=True, allow_nan=False) + "\n"
-    with told_plainly(folder, "writing a published model"):
-        folder.mkdir(parents=True, exist_ok=True)
-        replace_file(folder / CONFIG_FILE, content)
+def config_text(plain: Mapping[str, Any]) -> str:
+    """Return the content of a config.json."""
+    return json.dumps(plain, indent=2, sort_keys=True, allow_nan=False) + "\n"

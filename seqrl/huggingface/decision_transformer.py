@@ -19,7 +19,13 @@ from torch import Tensor, nn
 from seqrl.errors import DataError, SeqrlError
 from seqrl.huggingface.checkpoint import Stored, tensors_in
 from seqrl.huggingface.decision_transformer_config import DecisionTransformerConfig
-from seqrl.huggingface.gpt2 import DecisionTransformerGPT2Model, draw, looked_up, need_shape
+from seqrl.huggingface.gpt2 import (
+    DecisionTransformerGPT2Model,
+    draw,
+    looked_up,
+    need_shape,
+    need_tensor,
+)
 from seqrl.huggingface.model import PublishedModel
 from seqrl.huggingface.output import Output
 
@@ -157,6 +163,8 @@ class DecisionTransformerModel(PublishedModel):
         need_shape("states", states, (None, None, self.config.state_dim))
         rows, steps = states.shape[:2]
         need_shape("actions", actions, (rows, steps, self.config.act_dim))
+        need_tensor("returns_to_go", returns_to_go)
+        need_tensor("timesteps", timesteps)
         if returns_to_go.ndim == 2:  # as the documented example gives them
             returns_to_go = returns_to_go[..., None]
         need_shape("returns_to_go", returns_to_go, (rows, steps, 1))
@@ -193,6 +201,13 @@ class DecisionTransformerModel(PublishedModel):
             "returns_to_go": returns_to_go.reshape(1, -1, 1).to(weights.dtype),
             "timesteps": timesteps.reshape(1, -1).long(),
         }
+        steps = {name: tensor.shape[1] for name, tensor in inputs.items()}
+        if len({*steps.values()}) > 1 or not inputs["timesteps"].numel():
+            raise SeqrlError(
+                f"The inputs have {', '.join(f'{n} {name}' for name, n in steps.items())}; all "
+                "must have as many, one or more: the whole episode so far, with zeros for the "
+                "action to be predicted."
+            )
         inputs = {name: tensor[:, -size:] for name, tensor in inputs.items()}
         inputs["attention_mask"] = torch.ones_like(inputs["timesteps"])
         filled = {name: _filled_before(tensor, size) for name, tensor in inputs.items()}

@@ -162,6 +162,8 @@ def draw(modules: Iterable[nn.Module], config: DecisionTransformerConfig) -> Non
 
 def looked_up(table: nn.Embedding, rows: Tensor, name: str) -> Tensor:
     """Take rows of a table. On a GPU, only the GPU itself notices one that is not there."""
+    if rows.dtype not in (torch.int32, torch.int64):
+        raise SeqrlError(f"{name} is of {rows.dtype}; it must be whole numbers: give torch.long.")
     if rows.device.type == "cpu" and rows.numel():
         lowest, highest = int(rows.min()), int(rows.max())
         if lowest < 0 or highest >= table.num_embeddings:
@@ -174,8 +176,18 @@ def looked_up(table: nn.Embedding, rows: Tensor, name: str) -> Tensor:
     return found
 
 
+def need_tensor(name: str, given: object) -> None:
+    """Refuse what is no tensor."""
+    if not isinstance(given, Tensor):
+        raise SeqrlError(
+            f"{name} is a {type(given).__name__}; it must be a torch.Tensor. Of an array of numpy "
+            "torch.from_numpy makes one."
+        )
+
+
 def need_shape(name: str, tensor: Tensor, shape: tuple[int | None, ...]) -> None:
-    """Refuse a tensor of another shape; None stands for any number."""
+    """Refuse what is no tensor, or one of another shape; None stands for any number."""
+    need_tensor(name, tensor)
     fits = [want in (None, have) for want, have in zip(shape, tensor.shape, strict=False)]
     if tensor.ndim != len(shape) or not all(fits):
         wanted = ", ".join("any" if want is None else str(want) for want in shape)

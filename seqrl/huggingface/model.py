@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from seqrl.errors import SeqrlError
+from seqrl.data.whole import put_whole
+from seqrl.errors import SeqrlError, told_plainly
 from seqrl.huggingface.checkpoint import (
+    WEIGHTS_FILE,
     Stored,
     fill,
     published_tensors,
     read_weights,
-    write_weights,
 )
-from seqrl.huggingface.config import Config, write_config
+from seqrl.huggingface.config import CONFIG_FILE, Config, config_text
 from seqrl.huggingface.files import Source
 
 
@@ -42,6 +44,20 @@ class PublishedModel(nn.Module):
             )
         config.check()
         self.config: Any = config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of which type they are."""
+        return next(self.parameters()).dtype
+
+    def num_parameters(self) -> int:
+        """Count the weights."""
+        return sum(weight.numel() for weight in self.parameters())
 
     def said(self, name: str, given: bool | None) -> bool:
         """Return what a call says of a field, or else the configuration."""
@@ -82,5 +98,12 @@ class PublishedModel(nn.Module):
         plain = self.config.to_dict()
         plain.pop("torch_dtype", None)  # an older name of dtype
         dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
-        write_weights(Path(folder), tensors)
-        write_config(Path(folder), plain | {"architectures": [type(self).__name__], "dtype": dtype})
+        plain |= {"architectures": [type(self).__name__], "dtype": dtype}
+        weights, config = Path(folder, WEIGHTS_FILE), Path(folder, CONFIG_FILE)
+        with told_plainly(Path(folder), "writing a published model"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            with put_whole(config) as new_config, put_whole(weights) as new_weights:
+                new_weights.write_bytes(save(tensors, metadata={"format": "pt"}))
+                new_config.write_bytes(config_text(plain).encode())
+                # Killed from here on, the folder is no model, rather than a mixture of two.
+                config.unlink(missing_ok=True)

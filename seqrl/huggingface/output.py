@@ -13,6 +13,15 @@ class Output(Mapping[str, Any]):
     the published outputs do: to unpack the values, take `out.to_tuple()`.
     """
 
+    def __post_init__(self) -> None:
+        """Take a mapping of them in place of the first, as the published outputs do."""
+        first, *others = fields(self)
+        given = getattr(self, first.name)
+        if isinstance(given, Mapping) and all(getattr(self, f.name) is None for f in others):
+            setattr(self, first.name, None)
+            for name, value in given.items():
+                setattr(self, name, value)
+
     def __getitem__(self, key: Any) -> Any:
         """Return an output by its name, or by its place among those that are there."""
         if not isinstance(key, str):

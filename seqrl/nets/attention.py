@@ -82,8 +82,9 @@ class Cache:
         assert keys.shape[0] == self.keys.shape[1], "another number of rows than the cache has"
         self.keys[layer, :, :, self.length : end] = keys.detach()
         self.values[layer, :, :, self.length : end] = values.detach()
-        if not keys.requires_grad:
-            return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+        if not keys.requires_grad:  # in the type of this call: autocast may have come or gone
+            kept = self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+            return kept[0].to(keys.dtype), kept[1].to(values.dtype)
         past_keys = self.keys[layer, :, :, : self.length].to(keys.dtype)
         past_values = self.values[layer, :, :, : self.length].to(values.dtype)
         return torch.cat([past_keys, keys], 2), torch.cat([past_values, values], 2)

@@ -6,21 +6,25 @@ observation have heads there that nobody plays with. Observations are standardis
 table of positions may be longer than an episode.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 
 from seqrl.agents.decision_transformer import DecisionTransformer
-from seqrl.data.whole import sha256_of
-from seqrl.errors import SeqrlError
+from seqrl.agents.target import Target
+from seqrl.data.whole import replace_file, sha256_of
+from seqrl.errors import SeqrlError, told_plainly
+from seqrl.huggingface.files import read_json
 from seqrl.nets.network import Network
 from seqrl.plain import declaration
 from seqrl.policy import Policy, about_policy
 from seqrl.runs.experiment import with_settings
-from seqrl.runs.statistics import KEY, Statistics
+from seqrl.runs.statistics import KEY, Statistics, Written
 from seqrl.tokens.layout import Vector
 from seqrl.tokens.tokenizer import Tokenizer
 
@@ -39,6 +43,9 @@ PAIRS = {
 }
 """Our modules, and those of the published class in `seqrl.huggingface` that hold the same."""
 
+OPEN = ("target", "context_steps", "return_scale")
+"""What may be said of a model that comes in: fields of the agent that its weights do not show."""
+
 EMBEDDING_EPS = 1e-5
 """What the published embedding LayerNorm adds to the variance, whatever the configuration says."""
 
@@ -52,11 +59,8 @@ def imported(
     """Make our agent and model of a published one."""
     import torch
 
-    config = published.config
-    agent = with_settings(_agent_of(config, statistics), settings)
+    agent = with_settings(_agent_of(published.config, statistics), _checked(settings))
     assert isinstance(agent, DecisionTransformer)
-    if agent.network != _agent_of(config, statistics).network:
-        raise SeqrlError("The network is what the folder says; --set cannot change it.")
     width = {
         "observation": statistics.task.observation_width,
         "action": statistics.task.action_width,
@@ -87,7 +91,20 @@ def imported(
             into.load_state_dict(source.state_dict())
         model.positions.copy_(published.embed_timestep.weight[: len(model.positions)])
         model.norm.get_parameter("bias").add_(published.encoder.wpe.weight[0])
+        if not all(weight.isfinite().all() for weight in model.parameters()):
+            raise SeqrlError("The model's weights are not all finite numbers: it cannot be played.")
     return agent, model.eval()
+
+
+def _checked(settings: Sequence[str]) -> Sequence[str]:
+    """Refuse to change what the files say."""
+    for change in settings:
+        if change.partition("=")[0].strip() not in OPEN:
+            raise SeqrlError(
+                f"--set {change}: {', '.join(OPEN)} can be said of an imported model, as in --set "
+                "target=3600; the rest is as its files have it."
+            )
+    return settings
 
 
 def _agent_of(config: "DecisionTransformerConfig", statistics: Statistics) -> DecisionTransformer:
@@ -116,8 +133,11 @@ def _agent_of(config: "DecisionTransformerConfig", statistics: Statistics) -> De
         wrong.append(f"the actions of {task.name} are not bounded by -1 and 1, as tanh is")
     if wrong:
         raise SeqrlError(f"This model cannot be played on {task.name}: {'; '.join(wrong)}.")
+    # None: all that has been. No more than that is there to be looked back on.
+    steps = min(statistics.context_steps or config.max_length or task.horizon, task.horizon)
     return DecisionTransformer(
-        context_steps=config.max_length or task.horizon,  # None: all that has been
+        target=statistics.target,
+        context_steps=steps,
         return_scale=statistics.return_scale,
         network=replace(config.network(), normalise_embeddings=True, init="dt"),
     )
@@ -134,10 +154,15 @@ def import_published(
     agent, model = imported(published, statistics, settings)
     agent.wanted(statistics.data)  # a rule that does not know the data says so now
     about = about_policy(agent, statistics.task, model.tokenizer)
-    name = Path(folder_or_id).resolve().name if Path(folder_or_id).is_dir() else folder_or_id
-    origin = f"{name}, observations standardised as {statistics.source}"
+    origin = f"{name_of(folder_or_id)}, observations standardised as {statistics.source}"
     write_checkpoint(out, tensors_of(model), {**about, "imported": origin})
     return Policy.load(out)
+
+
+def name_of(folder_or_id: str) -> str:
+    """Return what a published model is called: its folder, or its whole hub id."""
+    folder = Path(folder_or_id).expanduser()
+    return folder.resolve().name if folder.is_dir() else folder_or_id
 
 
 # ---- out -----------------------------------------------------------------------------------------
@@ -154,7 +179,7 @@ def exported(policy: Policy) -> "DecisionTransformerModel":
             "Transformer's layout (return to go, observation, action) has a published class."
         )
     published = published_of(model)
-    published.config.kept[KEY] = {**statistics_of(policy).plain(), **_about(policy)}
+    published.config.kept[KEY] = asdict(written_of(policy))
     return published
 
 
@@ -164,7 +189,6 @@ def published_of(model: "TokenModel") -> "DecisionTransformerModel":
 
     from seqrl.huggingface.decision_transformer import DecisionTransformerModel
 
-    tokenizer = model.tokenizer
     with torch.random.fork_rng(devices=[]):  # the first weights are thrown away
         published = DecisionTransformerModel(_config_of(model))
     with torch.no_grad():
@@ -175,7 +199,6 @@ def published_of(model: "TokenModel") -> "DecisionTransformerModel":
             into, source = published.get_submodule(theirs), model.get_submodule(ours)
             into.load_state_dict({n: t.cpu() for n, t in source.state_dict().items()})
         published.embed_timestep.weight.copy_(model.positions)
-    assert len(model.positions) == tokenizer.data.horizon
     return published.eval()
 
 
@@ -201,6 +224,8 @@ def _config_of(model: "TokenModel") -> "DecisionTransformerConfig":
         scale_attn_weights=network.attention_scale in ("head", "head and layer"),
         scale_attn_by_inverse_layer_idx=network.attention_scale in ("layer", "head and layer"),
         max_length=tokenizer.layout.steps,
+        bos_token_id=None,
+        eos_token_id=None,
     )
 
 
@@ -229,35 +254,69 @@ def _is_published_layout(tokenizer: Tokenizer) -> bool:
     return declaration(own) == declaration(layout)
 
 
-def statistics_of(policy: Policy) -> Statistics:
-    """Return the statistics that a policy's observations are standardised with."""
+def written_of(policy: Policy) -> Written:
+    """Return what the published files have no place for."""
     tokenizer = policy.model.tokenizer
-    return Statistics(
-        task=policy.task,
+    facts = policy.agent.facts(tokenizer.data)
+    target: Target = facts["target_return"]
+    if type(policy.agent) is DecisionTransformer:  # another may make something else of a rule
+        target = policy.agent.target
+    return Written(
+        task=policy.task.name,
         data=tokenizer.data,
-        mean=tokenizer.shifts["observation"],
-        deviation=tokenizer.scales["observation"],
-        source=f"measured on {tokenizer.data.name}",
+        observation_mean=tuple(tokenizer.shifts["observation"].tolist()),
+        observation_std=tuple(tokenizer.scales["observation"].tolist()),
         return_scale=float(tokenizer.scales["return_to_go"][0]),
+        context_steps=tokenizer.layout.steps,
+        target=target,
+        target_return=facts["target_return"],
     )
 
 
-def _about(policy: Policy) -> Mapping[str, Any]:
-    known = [name for name in ("seed", "updates", "versions") if name in policy.about]
-    return {
-        "context_steps": policy.model.tokenizer.layout.steps,  # transformers 5 drops max_length
-        "facts": dict(policy.agent.facts(policy.model.tokenizer.data)),
-        "training": {name: policy.about[name] for name in known},
-    }
+FILES = ("model.safetensors", "config.json", "README.md")
+"""What an exported folder holds."""
 
 
 def export(checkpoint: Path, folder: Path) -> Policy:
-    """Write a checkpoint as a folder that the published classes read, with a model card."""
+    """Write a checkpoint as a folder that the published classes read, with a model card.
+
+    The folder is there whole or not at all; an earlier export is replaced, anything else is not.
+    """
     from seqrl.runs.model_card import model_card
 
     policy = Policy.load(checkpoint)
     published = exported(policy)
-    published.save_pretrained(folder)
-    card = model_card(policy, checkpoint, sha256_of(checkpoint))
-    (folder / "README.md").write_text(card)
+    folder = folder.expanduser().resolve()
+    with told_plainly(folder, "writing a published model"):
+        _refuse_others(folder)
+        fresh = folder.with_name(f".{uuid4().hex[:12]}.{folder.name}")
+        try:
+            published.save_pretrained(fresh)
+            card = model_card(policy, checkpoint, sha256_of(checkpoint))
+            replace_file(fresh / "README.md", card)
+            if folder.exists():
+                old = fresh.with_name(f"{fresh.name}.old")
+                folder.rename(old)
+                fresh.rename(folder)
+                shutil.rmtree(old)
+            else:
+                fresh.rename(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
     return policy
+
+
+def _refuse_others(folder: Path) -> None:
+    """Refuse to take the place of what is no export of ours."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise SeqrlError(f"{folder} is a file; name a folder for the model.")
+    names = {entry.name for entry in folder.iterdir()}
+    config = folder / "config.json"
+    ours = not names or (names <= {*FILES} and config.is_file() and KEY in read_json(config))
+    if not ours:
+        raise SeqrlError(
+            f"{folder} holds {', '.join(sorted(names)[:5])}{', ...' if len(names) > 5 else ''}, "
+            "and is no earlier export of seqrl: it stays as it is. Name another folder."
+        )

@@ -6,7 +6,7 @@ from typing import Any
 
 from seqrl.errors import DataError
 from seqrl.policy import Policy
-from seqrl.runs.record import RunRecord, facts_in_words, read_record
+from seqrl.runs.record import RunRecord, facts_in_words, fingerprint_in_words, read_record
 
 LOOP = """\
 ```python
@@ -41,7 +41,7 @@ def get_action(states, actions, returns_to_go, timesteps):
     ).action_preds[0, -1]
 
 
-environment = gymnasium.make("{environment}")
+environment = gymnasium.make({environment}, max_episode_steps={horizon})
 observation, _ = environment.reset(seed=0)
 states = torch.tensor(observation, dtype=torch.float32)[None, :{observations}]
 actions, total, over = torch.zeros(0, {actions}), 0.0, False
@@ -52,7 +52,7 @@ while not over:
     over, total = terminated or truncated, total + float(reward)
     seen = torch.tensor(observation, dtype=torch.float32)[None, :{observations}]
     states, actions = torch.cat([states, seen]), torch.cat([actions, action[None]])
-    wanted = torch.tensor([[(target - total) / scale]])
+    wanted = torch.tensor([[{wanted} / scale]])
     returns_to_go = torch.cat([returns_to_go, wanted])
     timesteps = torch.cat([timesteps, timesteps[-1:] + 1])
 print(total)
@@ -64,17 +64,24 @@ def model_card(policy: Policy, checkpoint: Path, sha256: str) -> str:
     """Write the card."""
     tokenizer, task, about = policy.model.tokenizer, policy.task, policy.about
     facts = policy.agent.facts(tokenizer.data)
-    trained = [
-        f"on {tokenizer.data.name} (fingerprint {tokenizer.data.fingerprint[:8] or 'unknown'})",
-        *([f"for {about['updates']:,} updates"] if "updates" in about else []),
-        *([f"with seed {about['seed']}"] if "seed" in about else []),
-    ]
-    origin = f"It was imported from {about['imported']}." if "imported" in about else ""
+    data = f"{tokenizer.data.name} ({fingerprint_in_words(tokenizer.data.fingerprint)})"
+    if "imported" in about:
+        trained = f"Imported by seqrl from {about['imported']}; trained on {data}"
+        unused = "were not kept when it was imported"
+    else:
+        known = [f" for {about['updates']:,} updates"] if "updates" in about else []
+        known += [f" with seed {about['seed']}"] if "seed" in about else []
+        trained = f"Trained with seqrl on {data}{''.join(known)}"
+        unused = "were never trained"
+    named = [f"{name}={value!r}" for name, value in task.environment_settings.items()]
     loop = LOOP.format(
         scale=float(tokenizer.scales["return_to_go"][0]),
         target=facts["target_return"],
         steps=tokenizer.layout.steps,
-        environment=task.environment,
+        environment=", ".join([repr(task.environment), *named]),
+        horizon=task.horizon,
+        # With all reward at the end nothing is heard of it before.
+        wanted="target" if task.rewards_at_end else "(target - total)",
         observations=task.observation_width,
         actions=task.action_width,
     )
@@ -85,12 +92,10 @@ def model_card(policy: Policy, checkpoint: Path, sha256: str) -> str:
         "tags: [decision-transformer, offline-rl, seqrl]\n"
         "---\n\n"
         f"# {type(policy.agent).__name__}, {tokenizer.data.name}\n\n"
-        f"Trained with seqrl {' '.join(trained)}; played in {task.environment}. "
-        f"{facts_in_words(facts).capitalize()}. {origin}\n\n"
+        f"{trained}; played in {task.environment}. {facts_in_words(facts).capitalize()}.\n\n"
         f"{_scores(checkpoint)}\n\n"
-        "The heads for states and returns (`predict_state`, `predict_return`) were never trained: "
-        "their weights are zero. So are those of `encoder.wpe` and `encoder.wte`, which do nothing "
-        "here.\n\n"
+        f"The heads for states and returns (`predict_state`, `predict_return`) {unused}: their "
+        "weights are zero. So are those of `encoder.wpe`, which does nothing here.\n\n"
         "## Statistics\n\n"
         "Observations are standardised, returns to go divided, before the model sees them. "
         "`config.json` holds the same numbers under `seqrl`.\n\n"

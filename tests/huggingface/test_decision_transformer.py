@@ -257,3 +257,47 @@ def test_upcast_attention_compares_in_float32() -> None:
         shown.append(model.bfloat16()(**half, output_attentions=True).attentions[0])
     assert (shown[1] - shown[0]).abs().max() < 0.01
     assert (shown[2] - shown[0]).abs().max() > 0.1
+
+
+def test_get_action_refuses_what_is_not_one_episode() -> None:
+    """Filled each for itself, inputs of unlike lengths would be steps that never were together."""
+    _, ours = pair(0, state_dim=3, act_dim=2)
+    episode: dict[str, Any] = {
+        "states": torch.zeros(5, 3),
+        "actions": torch.zeros(5, 2),
+        "rewards": None,
+        "returns_to_go": torch.zeros(5, 1),
+        "timesteps": torch.arange(5),
+    }
+    assert ours.get_action(**episode).shape == (2,)
+    for name, wrong in {
+        "actions": torch.zeros(4, 2),
+        "returns_to_go": torch.zeros(6, 1),
+        "timesteps": torch.zeros(0),
+    }.items():
+        with pytest.raises(SeqrlError, match="all must have as many"):
+            ours.get_action(**{**episode, name: wrong})
+
+
+def test_what_is_no_tensor_is_named() -> None:
+    """A newcomer hands in arrays; torch's own words for it are of no help."""
+    _, ours = pair(0, state_dim=3, act_dim=2)
+    given = inputs(ours.config, 1, 2)
+    cases: dict[str, dict[str, Any]] = {
+        "states is a ndarray": {"states": given["states"].numpy()},
+        "timesteps is a list": {"timesteps": [[0, 1]]},
+        "timesteps is of torch.float32": {"timesteps": given["timesteps"].float()},
+    }
+    for name, wrong in cases.items():
+        with pytest.raises(SeqrlError, match=name):
+            ours(**{**given, **wrong})
+
+
+def test_outputs_can_be_made_of_a_mapping_of_outputs() -> None:
+    """Libraries that convert outputs, to float32 for instance, build them anew like this."""
+    _, ours = pair(0)
+    out = ours(**inputs(ours.config, 1, 2), output_hidden_states=True)
+    again = type(out)({name: value for name, value in out.items()})
+    assert list(again) == list(out) and again.action_preds is out.action_preds
+    assert again.attentions is None and (ours.device.type, ours.dtype) == ("cpu", torch.float32)
+    assert ours.num_parameters() == sum(weight.numel() for weight in ours.parameters())

@@ -282,6 +282,37 @@ def test_writing_leaves_the_old_or_the_new(folder: Path, monkeypatch: pytest.Mon
     assert sorted(p.name for p in folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
+def test_a_kill_between_two_files_leaves_no_mixture(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New weights under an old configuration may fit, and be of another model."""
+    model = DecisionTransformerModel.from_pretrained(folder)
+    rename = Path.replace
+
+    def killed(self: Path, target: Path) -> Path:
+        if target.name == "config.json":
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        model.save_pretrained(folder)
+    with pytest.raises(SeqrlError, match=r"config\.json"):
+        DecisionTransformerModel.from_pretrained(folder)
+
+
+def test_weights_are_real_numbers(folder: Path) -> None:
+    """What torch would turn into numbers on the way is not what was trained."""
+    tensors = load_file(folder / "model.safetensors")
+    for kind in (torch.complex64, torch.int64, torch.bool):
+        save_file(
+            {**tensors, "embed_ln.bias": tensors["embed_ln.bias"].to(kind)},
+            folder / "model.safetensors",
+        )
+        with pytest.raises(DataError, match=rf"no real numbers: embed_ln\.bias of {kind}"):
+            DecisionTransformerModel.from_pretrained(folder)
+
+
 def test_a_file_is_not_a_folder(folder: Path) -> None:
     """The likeliest slip: naming the weights themselves."""
     with pytest.raises(DataError, match="is a file, and a folder is needed"):

@@ -325,3 +325,16 @@ def test_start_is_as_named(init: Any) -> None:
         else:
             expected = 1.0 if name.endswith("norm.weight") else 0.0
             assert torch.equal(parameter, torch.full_like(parameter, expected)), name
+
+
+def test_a_cache_goes_on_without_autocast() -> None:
+    """Keys made in half precision, continued in float32 while no gradients are kept."""
+    made = transformer()
+    x, visible, cache = tokens(2, 5), causal(5), Cache.empty(network(), 2, 5)
+    with torch.no_grad():
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            half = Cache.empty(network(), 2, 5, dtype=torch.bfloat16)
+            made(x[:, :3], visible, half)
+        made(x[:, :3], visible, cache)
+        found, expected = (made(x[:, 3:], visible, c) for c in (half, cache))
+    torch.testing.assert_close(found, expected, atol=0.1, rtol=0.1)

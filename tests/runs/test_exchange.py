@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,7 +43,7 @@ def looped(model: Any, policy: Policy, seed: int) -> float:
     `context_steps` of it, filled before; the return of it."""
     task, said = policy.task, model.config.seqrl
     mean, std = torch.tensor(said["observation_mean"]), torch.tensor(said["observation_std"])
-    scale, wanted = said["return_scale"], said["facts"]["target_return"]
+    scale, wanted = said["return_scale"], said["target_return"]
     world = Environments(task, 1)
     states = torch.tensor(np.array(world.start([seed])), dtype=torch.float32)
     actions = torch.zeros(0, task.action_width)
@@ -94,12 +95,13 @@ def test_the_card_plays_it(
     seqrl: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What people copy from a card must run, and be of the numbers above it."""
-    export(checkpoint, tmp_path)
-    card = (tmp_path / "README.md").read_text()
+    folder = tmp_path / "published"
+    export(checkpoint, folder)
+    card = (folder / "README.md").read_text()
     for said in ("file/small+", "Hopper-v4", "20 updates", "protocol 1", "3 episodes", "Score "):
         assert said in card, said
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(folder)
     names: dict[str, Any] = {"print": lambda total: None}
     policy = Policy.load(checkpoint)
     with warnings.catch_warnings():  # that v4 is old
@@ -115,8 +117,8 @@ def test_the_card_plays_it(
     assert names["total"] == pytest.approx(total, abs=1e-3)
     loose = tmp_path / "loose.safetensors"
     loose.write_bytes(checkpoint.read_bytes())
-    export(loose, tmp_path)
-    assert "No record of an evaluation" in (tmp_path / "README.md").read_text()
+    export(loose, tmp_path / "loose")
+    assert "No record of an evaluation" in (tmp_path / "loose" / "README.md").read_text()
 
 
 def test_what_we_exported_comes_back(seqrl: Run, checkpoint: Path, tmp_path: Path) -> None:
@@ -133,8 +135,139 @@ def test_what_we_exported_comes_back(seqrl: Run, checkpoint: Path, tmp_path: Pat
     assert "imported from published" in seqrl("play", back, "--episodes", 1).out
     table = seqrl("targets", back, "--targets", "0,100", "--episodes", 1, "--json")
     assert table.status == 0, table.err
-    wrong = seqrl("import-hf", folder, "--task", "hopper-medium", "--out", back)
-    assert wrong.status == 2 and f"was trained on {task}, not on hopper-medium" in wrong.err
+    for other in ("hopper-medium", f"{task}+delayed", f"{task}@v5"):
+        wrong = seqrl("import-hf", folder, "--task", other, "--out", back)
+        assert wrong.status == 2 and f"was trained on {task}, and --task {other} is" in wrong.err
+    given = ("--mean", "1,2", "--std", "1,2")
+    wrong = seqrl("import-hf", folder, "--task", task, *given, "--out", back)
+    assert wrong.status == 2 and "says its statistics itself" in wrong.err
+    wrong = seqrl("import-hf", folder, "--task", task, "--out", tmp_path)
+    assert wrong.status == 2 and "ends in .safetensors" in wrong.err
+
+
+def test_how_it_is_played_comes_back_too(seqrl: Run, tmp_path: Path) -> None:
+    """Target, context and scale: what is not in the published files would be guessed."""
+    chosen = ("target=123", "return_scale=50")
+    ours = Path(trained(seqrl, tmp_path, "DT", *SMALL, *chosen)["file"])
+    folder, back = tmp_path / "published", tmp_path / "back.safetensors"
+    export(ours, folder)
+    theirs = DecisionTransformerModel.from_pretrained(folder)
+    theirs.save_pretrained(folder)  # drops max_length
+    assert "max_length" not in json.loads((folder / "config.json").read_text())
+    task = Policy.load(ours).task.name
+    assert seqrl("import-hf", folder, "--task", task, "--out", back).status == 0
+    was, now = Policy.load(ours).agent, Policy.load(back).agent
+    assert isinstance(was, DecisionTransformer) and isinstance(now, DecisionTransformer)
+    for name in ("target", "context_steps", "return_scale", "network"):
+        assert getattr(now, name) == getattr(was, name), name
+    other = tmp_path / "other.safetensors"
+    command = ("import-hf", folder, "--task", task, "--out", other)
+    assert seqrl(*command, "--set", "target=7", "--set", "context_steps=2").status == 0
+    agent = Policy.load(other).agent
+    assert isinstance(agent, DecisionTransformer)
+    assert (agent.target, agent.context_steps, agent.return_scale) == (7, 2, 50)
+    export(other, tmp_path / "again")
+    card = (tmp_path / "again" / "README.md").read_text()
+    assert "Imported by seqrl from published" in card and "were not kept" in card
+
+
+HOSTILE: dict[str, Any] = {
+    "a class": {"data": {"is": "tests.runs.payload:X"}},
+    "a class of all": {"is": "tests.runs.payload:X"},
+    "no mean": {"observation_mean": 1.0},
+    "a mean of texts": {"observation_mean": ["1"] * 11},
+    "huge": {"return_scale": 10**400},
+    "a text": {"context_steps": "5"},
+    "another name": {"task": 3},
+    "no facts": {"data": None},
+    "facts of another type": {"data": {"best_return": "x"}},
+    "another horizon": {"data": {"horizon": 5}},
+    "an unknown rule": {"target": "the_best"},
+    "an environment": {"environment": "tests.runs.payload:Hopper-v4"},
+    "few means": {"observation_mean": [1.0]},
+    "no deviation": {"observation_std": [0.0] * 11},
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_folder_that_says_something_else(
+    case: str, seqrl: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    """A folder may come from anywhere: what it says is checked, and none of it is run."""
+    folder = tmp_path / "published"
+    export(checkpoint, folder)
+    file = folder / "config.json"
+    config = json.loads(file.read_text())
+    for name, value in HOSTILE[case].items():
+        inner = config["seqrl"].get(name)
+        both = isinstance(inner, dict) and isinstance(value, dict)
+        config["seqrl"][name] = {**inner, **value} if both else value
+    file.write_text(json.dumps(config))
+    task = Policy.load(checkpoint).task.name
+    ended = seqrl("import-hf", folder, "--task", task, "--out", tmp_path / "out.safetensors")
+    assert ended.status == 2 and ended.err.startswith("seqrl: "), ended.err
+    assert not (tmp_path / "out.safetensors").exists() and "payload" not in sys.modules
+
+
+def test_nothing_else_is_overwritten(seqrl: Run, checkpoint: Path, tmp_path: Path) -> None:
+    """`export-hf C .` in a project would take the place of its README."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    assert seqrl("export-hf", checkpoint, folder).status == 0, "an empty folder is free"
+    assert seqrl("export-hf", checkpoint, folder).status == 0, "an earlier export is replaced"
+    assert sorted(file.name for file in folder.iterdir()) == [
+        "README.md", "config.json", "model.safetensors",
+    ]  # fmt: skip
+    (folder / "notes.txt").write_text("precious")
+    ended = seqrl("export-hf", checkpoint, folder)
+    assert ended.status == 2 and "stays as it is" in ended.err
+    theirs = tmp_path / "theirs"
+    theirs_of().save_pretrained(theirs)
+    assert seqrl("export-hf", checkpoint, theirs).status == 2
+    file = tmp_path / "file"
+    file.write_text("x")
+    assert "name a folder" in seqrl("export-hf", checkpoint, file).err
+    assert not list(tmp_path.glob(".*published*")) and not list(tmp_path.glob(".*other*"))
+
+
+def test_an_export_is_whole_or_not_there(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights of one model beside the statistics of another would be played."""
+    folder = tmp_path / "published"
+    export(checkpoint, folder)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    def fails(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seqrl.runs.model_card.model_card", fails)
+    with pytest.raises(KeyboardInterrupt):
+        export(checkpoint, folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+    assert not list(tmp_path.glob(".*.published"))
+
+
+def test_the_card_of_rewards_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever hears of no reward before the end must not count it."""
+    source, agent = toy_source("+delayed"), small(DecisionTransformer)
+    assert isinstance(agent, DecisionTransformer)
+    file = tmp_path / "policy.safetensors"
+    write_policy(replace(agent, return_scale=1.0), source, file)
+    export(file, tmp_path / "out")
+    card = (tmp_path / "out" / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    monkeypatch.chdir(tmp_path / "out")
+    names: dict[str, Any] = {"print": lambda total: None}
+    exec(code, names)
+    policy, world = Policy.load(file), gymnasium.make("Toy-v0")
+    seen, _ = world.reset(seed=0)
+    total, heard, over = 0.0, None, False
+    while not over:
+        seen, reward, terminated, truncated, _ = world.step(policy.act(seen, heard))
+        heard, over = float(reward), terminated or truncated
+        total += heard
+    assert names["total"] == pytest.approx(total, abs=1e-3)
 
 
 def theirs_of(**fields: Any) -> Any:
@@ -186,8 +319,13 @@ def test_a_published_model_acts_the_same_here(fields: dict[str, Any], tmp_path: 
     assert agent.context_steps == 5 and agent.target == "best_in_data"
     policy = Policy(agent, model, statistics.task, {})
     config = theirs.config
-    config.seqrl = {**statistics.plain(), "return_scale": 10.0, "context_steps": 5}
-    config.seqrl["facts"] = {"target_return": statistics.data.best_return}
+    config.seqrl = {
+        "observation_mean": statistics.mean.tolist(),
+        "observation_std": statistics.deviation.tolist(),
+        "return_scale": 10.0,
+        "context_steps": 5,
+        "target_return": statistics.data.best_return,
+    }
     returns = []
     for seed in (1, 2, 3):
         world = Environments(statistics.task, 1)
@@ -224,8 +362,9 @@ def test_what_cannot_be_played_is_named(tmp_path: Path) -> None:
             imported(Ours.from_pretrained(folder), statistics, [])
     save(theirs_of(), tmp_path)
     published = Ours.from_pretrained(tmp_path)
-    with pytest.raises(SeqrlError, match="--set cannot change it"):
-        imported(published, statistics, ["network.layers=1"])
+    for change in ("network.layers=1", "training.updates=3", "help"):
+        with pytest.raises(SeqrlError, match="the rest is as its files have it"):
+            imported(published, statistics, [change])
     wide = replace(statistics.task, action_high=(2.0, 2.0))
     with pytest.raises(SeqrlError, match="not bounded by -1 and 1"):
         imported(published, replace(statistics, task=wide), [])
@@ -275,17 +414,37 @@ def test_statistics_come_from_the_right_data_or_from_nowhere(seqrl: Run, tmp_pat
     assert "content not seen here" in played.out and "given by --mean and --std" in played.out
 
     np.save(tmp_path / "objects.npy", np.array([{}], object))
+    np.save(tmp_path / "complex.npy", np.full(11, 1j))
+    (tmp_path / "empty.npy").write_bytes(b"")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
     for std, said in {
-        values.replace("0.5", "0"): "above zero",
-        "1,2,3": "there are 3 deviations",
-        "a,b": "say numbers",
+        values.replace("0.5", "0"): "1e-06 or more; number 1 is 0",
+        values.replace("0.5", "1e-40"): "1e-06 or more",
+        values.replace("0.5", "NaN", 1): "must be finite; number 1 is nan",
+        values.replace("0.5", "true"): "reading --std",
+        "1,2,3": "There are 3 deviations",
+        "a,b": "reading --std",
+        "": "reading --std",
+        str(tmp_path): "reading --std",
         str(tmp_path / "objects.npy"): "say numbers",
-        str(tmp_path / "none.npy"): "reading statistics",
+        str(tmp_path / "complex.npy"): "say numbers",
+        str(tmp_path / "empty.npy"): "say numbers",
+        str(tmp_path / "deep.json"): "say numbers",
+        str(tmp_path / "none.npy"): "reading --std",
+        "x" * 5000: "reading --std",
     }.items():
         ended = seqrl(*command, "hopper-medium", "--mean", values, "--std", std)
         assert ended.status == 2 and said in ended.err, (std, ended.err)
-    with pytest.raises(SeqrlError, match="Nothing is published of the content"):
-        given("hopper-medium-expert", values, values)
+    for task in ("hopper-medium-expert", "seqrl/hopper-medium-v1"):
+        with pytest.raises(SeqrlError, match="Nothing is published of the content"):
+            given(task, values, values)
+    with pytest.raises(SeqrlError, match=r"'hopper-mediun'.*Did you mean"):
+        given("hopper-mediun", values, values)
+    long = ",".join(["-0.123456789012345678"] * 17)
+    assert given("walker2d-medium", long, long.replace("-", "")).mean.shape == (17,)
+    newer = given("hopper-medium+delayed@v5", values, values)
+    assert newer.task.environment == "Hopper-v5" and newer.task.rewards_at_end
+    assert newer.data.name == newer.task.name == "d4rl/hopper-medium-v2+delayed@v5"
 
 
 def test_data_that_is_here_is_measured() -> None:
