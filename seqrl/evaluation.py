@@ -64,6 +64,9 @@ class Played:
     length: int
     terminated: bool
     """By the task's own rule; else its time was up."""
+    outside: int
+    """Numbers of its observations that lay outside the range of the data's bins, and counted as
+    their ends; where observations are no bins, none do."""
 
     def plain(self) -> dict[str, Any]:
         """Return it as JSON holds it."""
@@ -73,6 +76,7 @@ class Played:
             "return": self.return_,
             "length": self.length,
             "terminated": self.terminated,
+            "outside": self.outside,
         }
 
 
@@ -114,13 +118,15 @@ def play(
         horizon=task.horizon,
         generators=[generator_of(seed, task, number) for number in rows.tolist()],
     )
-    returns = np.zeros(len(rows))
+    returns, outside = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
     place = np.arange(len(rows))  # of each row that still plays, its place at the start
     finished: dict[int, Played] = {}
     model.eval()
     while len(place):
         progress(doing, history.step, task.horizon, "steps", f"{len(finished)} episodes ended")
         seen(environments)
+        present = history.observations[:, -1]
+        outside[place] += model.tokenizer.beyond("observation", present).sum(-1)
         actions = checked(agent.act(model, history), history, task)
         outcome = environments.step(actions)
         returns[place] += outcome.rewards
@@ -129,8 +135,8 @@ def play(
         history.add(actions, heard, outcome.observations)
         over = outcome.terminated | outcome.timed_out
         for at, terminated in zip(place[over], outcome.terminated[over], strict=True):
-            number, sum_ = int(rows[at]), float(returns[at])
-            played = Played(number, seeds[at], sum_, history.step, bool(terminated))
+            number, sum_, beyond = int(rows[at]), float(returns[at]), int(outside[at])
+            played = Played(number, seeds[at], sum_, history.step, bool(terminated), beyond)
             finished[number] = played
             told(played)
         if over.any():

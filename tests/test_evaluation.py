@@ -15,11 +15,14 @@ from seqrl.tasks.environment import Environments, task_in
 from seqrl.tasks.task import Reference, Task
 from seqrl.tokens.layout import TokenLayout
 from seqrl.tokens.tokenizer import Tokenizer
+from tests.planning.test_beam_search import layout, tokenizer_of
 from tests.toy import ENVIRONMENT
 
 
 class Nothing:
-    """A model for agents that need none."""
+    """A model for agents that need none; its bins have narrow ranges."""
+
+    tokenizer = tokenizer_of(layout(5, 4), observation=3, action=2, seed=0)
 
     def eval(self) -> None:
         """Do nothing."""
@@ -58,12 +61,14 @@ def played(agent: Agent, task: Task, numbers: Any = range(20), seed: int = 0, **
 
 
 def test_an_episode_is_what_a_plain_loop_plays() -> None:
-    """One environment, one generator, one history at a time: the same returns and lengths."""
+    """One environment, one generator, one history at a time: the same returns and lengths, and as
+    many numbers outside the bins."""
     task, agent = toy(), Scripted(noise=0.3)
+    edges, beyond = Nothing.tokenizer.edges["observation"], set()
     for episode in played(agent, task):
         seed = seed_for(0, "file/toy", "evaluation", episode.number)
         assert episode.seed == seed == environment_seed(0, task, episode.number)
-        environments, total, steps = Environments(task, 1), 0.0, 0
+        environments, total, steps, outside = Environments(task, 1), 0.0, 0, 0
         history = History(
             environments.start([seed]),
             action_width=2,
@@ -71,11 +76,16 @@ def test_an_episode_is_what_a_plain_loop_plays() -> None:
             generators=[generator_of(0, task, episode.number)],
         )
         while len(environments.playing):
+            for number, own in zip(history.observations[0, -1], edges, strict=True):
+                outside += not own[0] <= number <= own[-1]
             actions = agent.act(None, history)
             outcome = environments.step(actions)
             history.add(actions, outcome.rewards, outcome.observations)
             total, steps = total + outcome.rewards[0], steps + 1
         assert (episode.return_, episode.length) == (total, steps)
+        assert episode.outside == episode.plain()["outside"] == outside
+        beyond.add(outside)
+    assert len(beyond) > 1
 
 
 def test_who_is_played_does_not_matter_to_the_others() -> None:

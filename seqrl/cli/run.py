@@ -106,7 +106,8 @@ def run(
         return
     assert record.mean_return is not None
     scored = record.score is not None
-    returns = [episode["return"] for episode in record.evaluations[-1]["episodes"]]
+    played = record.evaluations[-1]["episodes"]
+    returns = [episode["return"] for episode in played]
     say(
         f"{record.name} on {record.data['name']}, seed {seed}: "
         + (f"score {one_decimal(record.score or 0.0)}, " if scored else "")
@@ -119,6 +120,12 @@ def run(
         )
     )
     say(f"  {record.caption()}")
+    if outside := sum(episode["outside"] for episode in played):
+        seen = record.task["observation_width"] * sum(episode["length"] for episode in played)
+        remark(
+            f"{100 * outside / seen:.2g} % of the numbers that were seen lay outside the range of "
+            "the data's bins, and counted as its ends."
+        )
     say(f"  record      {place.record}")
     say(f"  checkpoint  {place.checkpoint}")
     say(f"Watch it: seqrl play {shlex.quote(str(place.checkpoint))}")

@@ -183,9 +183,9 @@ class TokenModel(Model):
         """Turn windows into tokens [B, P + T S, D]; `steps` [B, T] counts each episode's steps."""
         layout = self.tokenizer.layout
         goals = [
-            self._tokens(name, values[name][:, None], None).flatten(1, 2) for name in layout.goals
+            self.embedded(name, values[name][:, None], None).flatten(1, 2) for name in layout.goals
         ]
-        tokens = [self._tokens(name, values[name], self.end) for name in self.places]
+        tokens = [self.embedded(name, values[name], self.end) for name in self.places]
         x = torch.cat(tokens, dim=2)  # [B, T, S, D]
         if layout.positions == "episode step":
             # What fills a window may be counted beyond the horizon; nobody sees it.
@@ -196,7 +196,7 @@ class TokenModel(Model):
         x = self.norm(torch.cat([*goals, x.flatten(1, 2)], dim=1))
         return dropped(x, self.network.dropout) if self.training else x
 
-    def _tokens(self, name: str, values: Tensor, end: Tensor | None) -> Tensor:
+    def embedded(self, name: str, values: Tensor, end: Tensor | None) -> Tensor:
         """Turn values of a part [B, T, w] into its tokens [B, T, slots, D]."""
         into = self.inputs[name]
         tokens: Tensor = into(values, end) if isinstance(into, BinsIn) else into(values)

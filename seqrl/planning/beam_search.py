@@ -181,7 +181,7 @@ class _Search:
         memory = Memory.room(self.decoder, self.episodes, model.prefix_tokens)
         if model.prefix_tokens:
             names = model.tokenizer.layout.goals
-            tokens = [model._tokens(name, goals[name][:, None], None) for name in names]
+            tokens = [model.embedded(name, goals[name][:, None], None) for name in names]
             x = model.norm(torch.cat([token.flatten(1, 2) for token in tokens], 1))
             self.decoder.passed(x, [], memory)
         return memory

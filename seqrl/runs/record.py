@@ -41,8 +41,8 @@ class RunRecord:
     """Updates, parameters, precision, seconds, updates per second."""
     checkpoint_rule: str
     evaluations: Sequence[Mapping[str, Any]]
-    """Each: after how many updates, every episode's number, seed, return, length; mean return,
-    mean score, seconds."""
+    """Each: after how many updates, every episode's number, seed, return, length, end, and numbers
+    outside the data's bins; mean return, mean score, seconds."""
     checkpoint: Mapping[str, Any] | None
     """File name, beside the record, and SHA-256 of the last checkpoint."""
     versions: Mapping[str, str]

@@ -163,10 +163,13 @@ class Tokenizer:
         """Return the number that stands after an episode's end in a binned signal."""
         return self.classes(name) - 1 if self.layout.after_end == "end token" else 0
 
-    def beyond(self, name: str, values: Array) -> int:
-        """Count the entries of a signal [..., w] that lie outside the fitted range."""
+    def beyond(self, name: str, values: Array) -> NDArray[np.bool_]:
+        """Say which entries of a signal [..., w] lie outside the fitted range; of a vector none."""
+        if name not in self.edges:
+            return np.zeros(values.shape, bool)
         edges = self.edges[name]
-        return int(((values < edges[:, 0]) | (values > edges[:, -1])).sum())
+        outside: NDArray[np.bool_] = (values < edges[:, 0]) | (values > edges[:, -1])
+        return outside
 
 
 def fit(layout: TokenLayout, episodes: Episodes) -> Tokenizer:
