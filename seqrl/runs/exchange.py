@@ -178,6 +178,11 @@ def exported(policy: Policy) -> "DecisionTransformerModel":
             f"{type(policy.agent).__name__} cannot be exported: only what has the Decision "
             "Transformer's layout (return to go, observation, action) has a published class."
         )
+    if "target_return" not in policy.agent.facts(model.tokenizer.data):
+        raise SeqrlError(
+            f"{type(policy.agent).__name__} cannot be exported: nobody could tell what to ask it "
+            "for. Let its facts() say target_return."
+        )
     published = published_of(model)
     published.config.kept[KEY] = asdict(written_of(policy))
     return published
@@ -192,8 +197,10 @@ def published_of(model: "TokenModel") -> "DecisionTransformerModel":
     with torch.random.fork_rng(devices=[]):  # the first weights are thrown away
         published = DecisionTransformerModel(_config_of(model))
     with torch.no_grad():
-        for unused in (published.predict_state, published.predict_return, published.encoder.wpe):
-            for weight in unused.parameters():
+        encoder = published.encoder
+        unused = (published.predict_state, published.predict_return, encoder.wpe, encoder.wte)
+        for module in unused:
+            for weight in module.parameters():
                 weight.zero_()
         for ours, theirs in PAIRS.items():
             into, source = published.get_submodule(theirs), model.get_submodule(ours)

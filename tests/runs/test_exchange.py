@@ -5,7 +5,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from seqrl.policy import Policy
 from seqrl.runs.exchange import export, imported
 from seqrl.runs.statistics import Statistics, given, measured
 from seqrl.tasks.environment import Environments
+from seqrl.tokens.tokenizer import DataFacts
 from tests import toy
 from tests.conftest import Ended
 from tests.playing import SMALL, trained
@@ -214,7 +215,9 @@ def test_nothing_else_is_overwritten(seqrl: Run, checkpoint: Path, tmp_path: Pat
     folder = tmp_path / "other"
     folder.mkdir()
     assert seqrl("export-hf", checkpoint, folder).status == 0, "an empty folder is free"
+    weights = (folder / "model.safetensors").read_bytes()
     assert seqrl("export-hf", checkpoint, folder).status == 0, "an earlier export is replaced"
+    assert (folder / "model.safetensors").read_bytes() == weights, "and by the same bits"
     assert sorted(file.name for file in folder.iterdir()) == [
         "README.md", "config.json", "model.safetensors",
     ]  # fmt: skip
@@ -370,12 +373,24 @@ def test_what_cannot_be_played_is_named(tmp_path: Path) -> None:
         imported(published, replace(statistics, task=wide), [])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mute(DecisionTransformer):
+    """Says nothing of its target."""
+
+    def facts(self, data: DataFacts) -> dict[str, Any]:
+        """Say nothing."""
+        return {}
+
+
 def test_what_cannot_be_exported_is_named(tmp_path: Path) -> None:
     """Only the published layout, and only networks that the published class can hold."""
     source = toy_source()
     file = tmp_path / "policy.safetensors"
     write_policy(small(BehaviourCloning), source, file)
     with pytest.raises(SeqrlError, match="BehaviourCloning cannot be exported"):
+        export(file, tmp_path / "out")
+    write_policy(small(Mute), source, file)
+    with pytest.raises(SeqrlError, match="what to ask it for"):
         export(file, tmp_path / "out")
     agent = small(DecisionTransformer)
     assert isinstance(agent, DecisionTransformer)
