@@ -4,7 +4,7 @@ The defaults are the published protocol for the D4RL locomotion tasks, as the au
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqrl.agents.agent import Agent
 from seqrl.episodes import Array, History
@@ -13,7 +13,7 @@ from seqrl.nets.network import Network
 from seqrl.planning.settings import BeamSearch
 from seqrl.tokens.layout import Bins, Part, TokenLayout
 from seqrl.tokens.signals import Reward, Value
-from seqrl.tokens.tokenizer import Tokenizer
+from seqrl.tokens.tokenizer import DataFacts, Tokenizer
 from seqrl.training.settings import Training
 
 if TYPE_CHECKING:
@@ -95,3 +95,12 @@ class TrajectoryTransformer(Agent):
         tokens = history.memory["plan"][:, step, model.places["action"]]
         # The end of the episode is no action: the highest bin, as the authors decode it.
         return model.tokenizer.decode("action", tokens.clip(max=self.bins.count - 1))
+
+    def facts(self, data: DataFacts) -> dict[str, Any]:
+        """Say how it plans: only in a published window as in the paper."""
+        search = self.search
+        return {
+            "window_rule": search.window,
+            "plans": f"{search.horizon} steps, {search.beam_width} beams",
+            "planned_anew_every": self.replan_every,
+        }

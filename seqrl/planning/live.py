@@ -12,17 +12,25 @@ from seqrl.nets.token_model import TokenModel
 from seqrl.planning.beam_search import Tokens, search
 from seqrl.planning.settings import BeamSearch
 
+ENOUGH = 512
+"""Candidates with which a CPU has its hands full: more at once are no faster."""
 
-def together_on(device: torch.device) -> int:
+
+def together_on(device: torch.device, how: BeamSearch) -> int:
     """Say how many rows are planned together, whoever they are: with other numbers of rows a matrix
-    product adds in another order. On a CPU each is planned by itself, which takes no longer."""
-    return 16 if device.type == "cuda" else 1
+    product adds in another order. In a published window the others decide how many ancestors there
+    are to be seen anew, so on a CPU each is planned by itself then."""
+    if device.type == "cuda":
+        return 16
+    if how.window == "published":
+        return 1
+    return max(1, ENOUGH // (how.beam_width * how.expansion))
 
 
 def planned(model: TokenModel, how: BeamSearch, history: History) -> Tokens:
     """Plan for every row from its past and its present observation [B, H, S]."""
     past, now = seen(model, how, history)
-    together = together_on(model.positions.device)
+    together = together_on(model.positions.device, how)
     plans = []
     with one_thread():
         for first in range(0, len(history), together):

@@ -156,7 +156,7 @@ def test_a_plan_does_not_depend_on_who_is_planned_beside_it(window: str) -> None
         assert (planned(model, how, alone)[0] == together[row]).all()
     monkey = pytest.MonkeyPatch()
     with monkey.context() as patch:  # as on a GPU: some together, and dummies behind them
-        patch.setattr("seqrl.planning.live.together_on", lambda device: 3)
+        patch.setattr("seqrl.planning.live.together_on", lambda *_: 3)
         assert (planned(model, how, played(model, rows=5, steps=6))[:, 0] == together[:, 0]).all()
 
 
