@@ -17,8 +17,10 @@ def draw(sampling: Sampling, scores: Tensor, uniform: Tensor | None) -> Tensor:
         return scores.argmax(-1)
     assert uniform is not None
     climbing = probabilities(sampling, scores).cumsum(-1)  # [R, c]
-    reached = climbing <= uniform[:, None] * climbing[:, -1:]
-    return reached.sum(-1).clamp(max=scores.shape[-1] - 1)
+    whole = climbing[:, -1:]
+    reached = (climbing <= uniform[:, None] * whole).sum(-1)
+    # A number that was rounded to 1 must not fall behind the last class that has a chance.
+    return reached.minimum((climbing < whole).sum(-1))
 
 
 def probabilities(sampling: Sampling, scores: Tensor) -> Tensor:

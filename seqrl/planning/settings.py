@@ -101,6 +101,11 @@ class BeamSearch:
                 f"Beam search plans with {', '.join(PARTS)}, in this order, all of them bins and "
                 f"predicted; the layout has {', '.join(names)}."
             )
+        for part in layout.parts[:-1]:
+            if not part.attended:
+                raise SeqrlError(
+                    f"Beam search: {part.name} has attended=False; only the value may be hidden."
+                )
         needed = self.context_steps
         if self.window == "full":
             needed += self.horizon

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import Tensor
 from seqrl.errors import SeqrlError
 from seqrl.planning.sampling import draw, probabilities
 from seqrl.planning.settings import BeamSearch, Sampling
+from seqrl.tokens.layout import TokenLayout
 from tests.planning.test_beam_search import layout, tokenizer_of
 
 
@@ -60,8 +62,8 @@ def test_each_class_gets_its_share() -> None:
         drawn = draw(sampling, row.expand(many, -1), uniform)
         shares = np.bincount(drawn.numpy(), minlength=4) / many
         assert shares == pytest.approx(probabilities(sampling, row[None])[0].numpy(), abs=2e-4)
-    edge = torch.tensor([0.0, 1.0 - 1e-7])
-    assert draw(Sampling(), row.expand(2, -1), edge).tolist() == [0, 2], "never one of no chance"
+    edge = torch.tensor([0.0, 1.0 - 1e-7, 1.0])  # in float64 it was below 1
+    assert draw(Sampling(), row.expand(3, -1), edge).tolist() == [0, 2, 2], "never one of no chance"
     colder = probabilities(Sampling(temperature=0.5), row[None])
     assert colder[0, 2] > probabilities(Sampling(), row[None])[0, 2]
 
@@ -85,5 +87,10 @@ def test_nonsense_is_refused() -> None:
     BeamSearch(window="full", horizon=5).check(tokenizer)
     with pytest.raises(SeqrlError, match="context and plan have 11 steps"):
         BeamSearch(window="full", horizon=6).check(tokenizer)
+    blind = layout(5, 10).parts
+    blind = (replace(blind[0], attended=False), *blind[1:])
+    hidden = TokenLayout(*blind, steps=10, positions="token", loss_over="all positions")
+    with pytest.raises(SeqrlError, match="only the value may be hidden"):
+        BeamSearch().check(tokenizer_of(hidden, 2, 2, 0))
     with pytest.raises(SeqrlError, match="the context has 11 steps"):
         BeamSearch(context_steps=11).check(tokenizer)
