@@ -119,10 +119,10 @@ class Windows:
         return torch.where(is_real[..., None], found.long(), self._tokenizer.filling(name))
 
 
-ROWS = 16
+ROWS = 25
 """Rows that are computed together while playing, whoever they are: with other numbers of rows a
 matrix product adds in another order, and an episode's return would depend on who plays beside it.
-"""
+25 because evaluations are of 50 or 100 episodes: then no row is a dummy's before episodes end."""
 
 
 def live(

@@ -99,7 +99,7 @@ def test_the_card_plays_it(
     folder = tmp_path / "published"
     export(checkpoint, folder)
     card = (folder / "README.md").read_text()
-    for said in ("file/small+", "Hopper-v4", "20 updates", "protocol 1", "3 episodes", "Score "):
+    for said in ("file/small+", "Hopper-v4", "20 updates", "protocol", "3 episodes", "Score "):
         assert said in card, said
     (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     monkeypatch.chdir(folder)
