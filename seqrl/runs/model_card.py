@@ -93,7 +93,7 @@ def model_card(policy: Policy, checkpoint: Path, sha256: str) -> str:
         "---\n\n"
         f"# {type(policy.agent).__name__}, {tokenizer.data.name}\n\n"
         f"{trained}; played in {task.environment}. {facts_in_words(facts).capitalize()}.\n\n"
-        f"{_scores(checkpoint)}\n\n"
+        f"{_scores(checkpoint, sha256)}\n\n"
         f"The heads for states and returns (`predict_state`, `predict_return`) {unused}: their "
         "weights are zero. So are those of `encoder.wpe` and `encoder.wte`, which do nothing "
         "here.\n\n"
@@ -107,16 +107,16 @@ def model_card(policy: Policy, checkpoint: Path, sha256: str) -> str:
     )
 
 
-def _scores(checkpoint: Path) -> str:
+def _scores(checkpoint: Path, sha256: str) -> str:
     """Say what the record beside the checkpoint says, if there is one."""
-    record = record_of(checkpoint)
+    record = record_of(checkpoint, sha256)
     if record is None or record.mean_return is None:
         return "No record of an evaluation lay beside the checkpoint."
     score = "" if record.score is None else f"Score {record.score:.1f}, "
     return f"{score}{'return' if score else 'Return'} {record.mean_return:,.1f}: {record.caption()}"
 
 
-def record_of(checkpoint: Path) -> RunRecord | None:
+def record_of(checkpoint: Path, sha256: str) -> RunRecord | None:
     """Return the record that lies beside a checkpoint and is of it."""
     file = checkpoint.with_suffix(".json")
     if not file.exists():
@@ -125,8 +125,7 @@ def record_of(checkpoint: Path) -> RunRecord | None:
         record = read_record(file)
     except DataError:
         return None
-    of_it = record.checkpoint is not None and record.checkpoint["file"] == checkpoint.name
-    return record if of_it and record.status == "done" else None
+    return record if record.status == "done" and record.is_of(sha256) else None
 
 
 def _statistics(shifts: Mapping[str, Any], scales: Mapping[str, Any]) -> str:

@@ -63,6 +63,10 @@ class RunRecord:
         """Mean return of the last checkpoint."""
         return self.evaluations[-1]["return"] if self.evaluations else None
 
+    def is_of(self, sha256: str) -> bool:
+        """Say whether it is of the checkpoint with this hash."""
+        return self.checkpoint is not None and self.checkpoint["sha256"] == sha256
+
     def caption(self) -> str:
         """Say all that a number of this record must not be told without."""
         name, task, versions = self.name, self.task, self.versions
@@ -71,8 +75,9 @@ class RunRecord:
         settings = f"experiment {self.experiment}" + "".join(f", {said}" for said in self.changed)
         data, kind = self.data, self.agent["is"].rpartition(":")[2]
         return (
-            f"{name} ({kind}; {settings}), trained on {data['name']} (fingerprint "
-            f"{data['fingerprint'][:8]}), played in {task['environment']}; seed {self.seed}; "
+            f"{name} ({kind}; {settings}), trained on {data['name']} ("
+            f"{fingerprint_in_words(data['fingerprint'])}), played in {task['environment']}; "
+            f"seed {self.seed}; "
             f"{self.training['updates']:,} updates in {self.training['precision']}; "
             f"{self.checkpoint_rule} checkpoint, {len(last['episodes'])} episodes, played in "
             f"{self.identity['evaluation']['precision']}"

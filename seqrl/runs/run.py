@@ -148,8 +148,7 @@ def finished(place: Place, hash_: str) -> RunRecord | None:
         record = read_record(place.record)
         if record.status != "done" or not place.checkpoint.exists():
             return None
-        digest = sha256_of(place.checkpoint)
-        if record.hash == hash_ and record.checkpoint and record.checkpoint["sha256"] == digest:
+        if record.hash == hash_ and record.is_of(sha256_of(place.checkpoint)):
             return record
         why = "it and its checkpoint do not belong together"
     except DataError as error:

@@ -92,6 +92,25 @@ def test_transformers_plays_what_we_export(seqrl: Run, checkpoint: Path, tmp_pat
     assert json.loads(other)["return"] != pytest.approx(np.mean([e["return"] for e in played]))
 
 
+def assert_card_plays(
+    folder: Path, checkpoint: Path, environment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run the code on a card, and the policy itself on the same episode: they get the same."""
+    card = (folder / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    monkeypatch.chdir(folder)
+    names: dict[str, Any] = {"print": lambda total: None}
+    exec(code, names)
+    policy, world = Policy.load(checkpoint), gymnasium.make(environment)
+    seen, _ = world.reset(seed=0)
+    total, heard, over = 0.0, None, False
+    while not over:
+        seen, reward, terminated, truncated, _ = world.step(policy.act(seen, heard))
+        heard, over = float(reward), terminated or truncated
+        total += heard
+    assert names["total"] == pytest.approx(total, abs=1e-3)
+
+
 def test_the_card_plays_it(
     seqrl: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,25 +120,20 @@ def test_the_card_plays_it(
     card = (folder / "README.md").read_text()
     for said in ("file/small+", "Hopper-v4", "20 updates", "protocol", "3 episodes", "Score "):
         assert said in card, said
-    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    monkeypatch.chdir(folder)
-    names: dict[str, Any] = {"print": lambda total: None}
-    policy = Policy.load(checkpoint)
     with warnings.catch_warnings():  # that v4 is old
         warnings.simplefilter("ignore", DeprecationWarning)
-        exec(code, names)
-        world = gymnasium.make(policy.task.environment)
-    seen, _ = world.reset(seed=0)
-    total, heard, over = 0.0, None, False
-    while not over:
-        seen, reward, terminated, truncated, _ = world.step(policy.act(seen, heard))
-        heard, over = float(reward), terminated or truncated
-        total += heard
-    assert names["total"] == pytest.approx(total, abs=1e-3)
+        assert_card_plays(folder, checkpoint, "Hopper-v4", monkeypatch)
     loose = tmp_path / "loose.safetensors"
     loose.write_bytes(checkpoint.read_bytes())
     export(loose, tmp_path / "loose")
     assert "No record of an evaluation" in (tmp_path / "loose" / "README.md").read_text()
+    # A record of other weights under the same name says nothing of these.
+    record = checkpoint.with_suffix(".json")
+    plain = json.loads(record.read_text())
+    plain["checkpoint"]["sha256"] = "0" * 64
+    record.write_text(json.dumps(plain))
+    export(checkpoint, tmp_path / "other")
+    assert "No record of an evaluation" in (tmp_path / "other" / "README.md").read_text()
 
 
 def test_what_we_exported_comes_back(seqrl: Run, checkpoint: Path, tmp_path: Path) -> None:
@@ -258,19 +272,7 @@ def test_the_card_of_rewards_at_the_end(tmp_path: Path, monkeypatch: pytest.Monk
     file = tmp_path / "policy.safetensors"
     write_policy(replace(agent, return_scale=1.0), source, file)
     export(file, tmp_path / "out")
-    card = (tmp_path / "out" / "README.md").read_text()
-    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    monkeypatch.chdir(tmp_path / "out")
-    names: dict[str, Any] = {"print": lambda total: None}
-    exec(code, names)
-    policy, world = Policy.load(file), gymnasium.make("Toy-v0")
-    seen, _ = world.reset(seed=0)
-    total, heard, over = 0.0, None, False
-    while not over:
-        seen, reward, terminated, truncated, _ = world.step(policy.act(seen, heard))
-        heard, over = float(reward), terminated or truncated
-        total += heard
-    assert names["total"] == pytest.approx(total, abs=1e-3)
+    assert_card_plays(tmp_path / "out", file, "Toy-v0", monkeypatch)
 
 
 def theirs_of(**fields: Any) -> Any:
