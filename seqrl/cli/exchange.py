@@ -47,25 +47,18 @@ def import_hf(
     nothing else.
     """
     from seqrl.huggingface import DecisionTransformerConfig
-    from seqrl.runs import statistics
     from seqrl.runs.exchange import import_published, name_of, written_of
+    from seqrl.runs.statistics import statistics_of
 
-    if (mean is None) != (std is None):
-        raise SeqrlError("Say both --mean and --std, or neither.")
     name = name_of(source).replace("/", "--")
     file = out or Path("results", "imported", f"{name}.safetensors")
     if file.suffix != ".safetensors" or file.is_dir():
         raise SeqrlError(f"--out {file}: name a file that ends in .safetensors.")
     said = DecisionTransformerConfig.from_pretrained(source).to_dict()
     with shown_progress() as progress:
-        found = statistics.written(said, task, source)
-        if mean is not None and std is not None:
-            if found is not None:
-                raise SeqrlError(
-                    f"{source} says its statistics itself. Leave --mean and --std out."
-                )
-            found = statistics.given(task, mean, std)
-        found = found or statistics.measured(task, data_dir=data_dir, progress=progress)
+        found = statistics_of(
+            said, task, source, mean=mean, std=std, data_dir=data_dir, progress=progress
+        )
     policy = import_published(source, found, settings or [], file)
     if as_json:
         about = {"checkpoint": str(file), "imported": policy.about["imported"]}

@@ -110,7 +110,7 @@ class DecisionTransformerGPT2Model(PublishedModel):
         keep = self.said("use_cache", use_cache)
         cache = _continued(past_key_values, self.config, rows)
         if cache is None and keep:
-            cache = _empty(self.config, embedded)
+            cache = Cache.beside(self.config.network(), embedded, size)
         past = 0 if cache is None else cache.length
         if cache is not None:
             cache.make_room(size)
@@ -223,13 +223,6 @@ def _continued(cache: Any, config: DecisionTransformerConfig, rows: int) -> Cach
             f"heads of width {network.head_width}. Give the cache of the same model and rows."
         )
     return cache
-
-
-def _empty(config: DecisionTransformerConfig, x: Tensor) -> Cache:
-    kind = x.device.type
-    cast = torch.is_autocast_enabled(kind)
-    dtype = torch.get_autocast_dtype(kind) if cast else x.dtype
-    return Cache.empty(config.network(), len(x), x.shape[1], dtype=dtype, device=x.device)
 
 
 def _check_count(cache_position: Tensor | None, past: int, size: int) -> None:

@@ -5,7 +5,6 @@ Letters: B rows, P tokens of the past, h heads, e width of a head.
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from seqrl.errors import SeqrlError
@@ -47,10 +46,7 @@ def _shapes(past: Any) -> list[tuple[int, ...]]:
 def cache_of(past: Past | None, network: Network, like: Tensor, length: int, size: int) -> Cache:
     """Copy `length` tokens of a past for the rows of embedded tokens `like`, and leave room for
     `size` more."""
-    kind = like.device.type
-    cast = torch.is_autocast_enabled(kind)
-    dtype = torch.get_autocast_dtype(kind) if cast else like.dtype
-    cache = Cache.empty(network, len(like), length + size, dtype=dtype, device=like.device)
+    cache = Cache.beside(network, like, length + size)
     for layer, (keys, values) in enumerate(past or ()):
         cache.keys[layer, :, :, :length] = keys.detach()
         cache.values[layer, :, :, :length] = values.detach()

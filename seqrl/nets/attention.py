@@ -57,6 +57,15 @@ class Cache:
         keys, values = (torch.empty(shape, dtype=dtype, device=device) for _ in range(2))
         return cls(keys, values)
 
+    @classmethod
+    def beside(cls, network: Network, x: Tensor, capacity: int) -> "Cache":
+        """Set aside room for the rows of embedded tokens x [B, S, D], of the type that they are
+        computed in: autocast's, if there is one."""
+        kind = x.device.type
+        cast = torch.is_autocast_enabled(kind)
+        dtype = torch.get_autocast_dtype(kind) if cast else x.dtype
+        return cls.empty(network, len(x), capacity, dtype=dtype, device=x.device)
+
     @property
     def capacity(self) -> int:
         """The most tokens it can hold."""

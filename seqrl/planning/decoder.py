@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from seqrl.nets.token_model import BinsIn, BinsOut, TokenModel
 from seqrl.nets.transformer import Block
+from seqrl.tokens.tokenizer import Slot
 
 Layered = list[Tensor]
 """One tensor a layer."""
@@ -36,8 +37,9 @@ class Memory:
         """Set aside room for tokens of `groups` groups."""
         network = like.model.network
         shape = (groups, network.heads, tokens, network.head_width)
-        layers = range(network.layers)
-        return cls([like.new_empty(shape) for _ in layers], [like.new_empty(shape) for _ in layers])
+        weights, layers = like.model.positions, range(network.layers)
+        keys, values = ([weights.new_empty(shape) for _ in layers] for _ in range(2))
+        return cls(keys, values)
 
     def seen(self, layer: int, more: int = 0) -> tuple[Tensor, Tensor]:
         """Return a layer's keys and values [G, h, k, e], and those of so many tokens more."""
@@ -89,29 +91,25 @@ class Decoder:
         self.model = model
         self.slots = model.tokenizer.slots
         self.hidden = [not slot.part.attended for slot in self.slots]
+        self.tables = [self._table(slot) for slot in self.slots]
+        """For each slot, the embeddings of its classes [c, D]."""
 
-    def new_empty(self, shape: Sequence[int]) -> Tensor:
-        """Set memory aside, of the weights' type and place."""
-        return self.model.positions.new_empty(tuple(shape))
+    def _table(self, slot: Slot) -> Tensor:
+        into = self.model.inputs[slot.name]
+        assert isinstance(into, BinsIn) and slot.dimension is not None
+        own = into.table[slot.dimension * into.bins : (slot.dimension + 1) * into.bins]
+        # The class behind the last bin is the end, if there is one.
+        return own if self.model.end is None else torch.cat([own, self.model.end[None]])
 
     def embedded(self, tokens: Tensor, slots: Sequence[int], positions: Tensor) -> Tensor:
         """Embed tokens [R, m] that stand in the block at `slots` and in the window at `positions`;
         [R, m, D]."""
-        pieces = []
-        for at, slot in enumerate(slots):
-            name, dimension = self.slots[slot].name, self.slots[slot].dimension
-            into = self.model.inputs[name]
-            assert isinstance(into, BinsIn) and dimension is not None
-            chosen = tokens[:, at]
-            table = into.table[dimension * into.bins : (dimension + 1) * into.bins]
-            if self.model.end is not None:  # the class behind the last bin
-                table = torch.cat([table, self.model.end[None]])
-            pieces.append(F.embedding(chosen, table))
+        pieces = [F.embedding(tokens[:, at], self.tables[slot]) for at, slot in enumerate(slots)]
         x: Tensor = self.model.norm(torch.stack(pieces, 1) + self.model.positions[positions])
         return x
 
     def passed(
-        self, x: Tensor, memories: Sequence[Memory], own: Memory | None, *, stored: bool = True
+        self, x: Tensor, memories: Sequence[Memory], own: Memory, *, stored: bool = True
     ) -> Tensor:
         """Run embedded tokens [R, m, D] through the blocks; they see the memories, `own`, and those
         of themselves before them. `own` takes them in, unless they are not to be stored: then there
@@ -127,18 +125,19 @@ class Decoder:
             )  # [R, m, h, e]
             keys, values = keys.transpose(1, 2), values.transpose(1, 2)  # [R, h, m, e]
             seen = [(*memory.seen(layer), False) for memory in memories if memory.length]
-            if own is not None and own.length and not (stored and size == 1):
-                seen.append((*own.seen(layer), False))
-            if stored and own is not None:
+            if stored:
                 own.put(layer, keys, values)
-            if stored and own is not None and size == 1:
+            if stored and size == 1:
                 seen.append((*own.seen(layer, 1), False))  # in one piece with those before it
-            elif stored:
-                seen.append((keys, values, True))
+            else:
+                if own.length:
+                    seen.append((*own.seen(layer), False))
+                if stored:
+                    seen.append((keys, values, True))
             mixed = attended(queries, seen, attention.scale)  # [R, m, h, e]
             x = x + attention.out(mixed.flatten(2))
             x = x + block.inner_out(block.activation(block.inner_in(block.inner_norm(x))))
-        if own is not None and stored:
+        if stored:
             own.length += size
         out: Tensor = self.model.transformer.norm(x[:, -1])
         return out

@@ -85,6 +85,27 @@ class Statistics:
             )
 
 
+def statistics_of(
+    config: Mapping[str, Any],
+    task: str,
+    where: str,
+    *,
+    mean: str | None = None,
+    std: str | None = None,
+    data_dir: Path | None = None,
+    progress: Progress = silent,
+) -> Statistics:
+    """Find the statistics of a published model in one of the three ways."""
+    if (mean is None) != (std is None):
+        raise SeqrlError("Say both --mean and --std, or neither.")
+    found = written(config, task, where)
+    if mean is None or std is None:
+        return found or measured(task, data_dir=data_dir, progress=progress)
+    if found is not None:
+        raise SeqrlError(f"{where} says its statistics itself. Leave --mean and --std out.")
+    return given(task, mean, std)
+
+
 def written(config: Mapping[str, Any], task: str, where: str) -> Statistics | None:
     """Return the statistics that a folder says itself; `task` must be the one it was trained on."""
     if KEY not in config:

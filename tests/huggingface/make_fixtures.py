@@ -69,9 +69,9 @@ def _asked(published: Any, number: int) -> tuple[dict[str, Any], dict[str, Tenso
     ):
         output = model.train(call == 0)(**given, **options)
         fields = None if isinstance(output, tuple) else list(output.keys())
-        leaves = _leaves(output if fields is None else output.to_tuple())
+        named = leaves(output if fields is None else output.to_tuple())
         found |= {f"{call}/given/{name}": x for name, x in given.items()}
-        found |= {f"{call}/output/{name}": x for name, x in leaves.items()}
+        found |= {f"{call}/output/{name}": x for name, x in named.items()}
         calls.append({"options": options, "fields": fields})
         if call == 0:
             output.loss.backward()
@@ -147,14 +147,14 @@ def _inputs(
     return {"trajectories": tokens[0], "targets": tokens[1], "attention_mask": mask}
 
 
-def _leaves(output: Any, name: str = "") -> dict[str, Tensor]:
+def leaves(output: Any, name: str = "") -> dict[str, Tensor]:
     """Name every tensor in nested tuples by the way to it: 2.0.1."""
     if isinstance(output, Tensor):
         return {name.removeprefix("."): output}
     return {
         where: leaf
         for position, part in enumerate(output)
-        for where, leaf in _leaves(part, f"{name}.{position}").items()
+        for where, leaf in leaves(part, f"{name}.{position}").items()
     }
 
 

@@ -9,6 +9,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from seqrl.huggingface import TrajectoryTransformerConfig, TrajectoryTransformerModel
+from tests.huggingface.make_fixtures import leaves
+
+__all__ = ["CALLS", "CASES", "KNOWN", "TENSORS", "close", "leaves", "model", "under", "weights"]
 
 FOLDER = Path(__file__).parent
 KNOWN = json.loads((FOLDER / "trajectory_transformer.json").read_text())
@@ -34,17 +37,6 @@ def model(case: int, **changes: Any) -> TrajectoryTransformerModel:
     """Make their model of ours."""
     config = TrajectoryTransformerConfig.from_dict(KNOWN["cases"][case]["config"] | changes)
     return TrajectoryTransformerModel.of_tensors(config, weights(case), f"case {case}")
-
-
-def leaves(output: Any, name: str = "") -> dict[str, Tensor]:
-    """Name every tensor in nested tuples by the way to it, as make_fixtures.py does."""
-    if isinstance(output, Tensor):
-        return {name.removeprefix("."): output}
-    return {
-        where: leaf
-        for position, part in enumerate(output)
-        for where, leaf in leaves(part, f"{name}.{position}").items()
-    }
 
 
 def close(have: Tensor, want: Tensor) -> None:
