@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class TrajectoryTransformer(Agent):
     """What differs from the authors' code, and why:
 
-    - The learning rate falls once, to a tenth; theirs is not held there, and rises again.
+    - The learning rate falls once, to a tenth; theirs is not held there, and rises again (in
+      the experiment `paper` too: `training.decay=tt_code`).
     - A percentile of rewards is the bin in which it lies; theirs is the bin below, or from the
       lowest bin the highest.
     - Every draw has a seed; theirs has none.
@@ -48,7 +49,7 @@ class TrajectoryTransformer(Agent):
         updates=195_000,  # 50 epochs of a million steps
         batch=256,
         learning_rate=6e-4,
-        warmup=0.02,
+        warmup="epoch",
         decay="tt",
         weight_decay=0.1,
         decay_on="matrices",

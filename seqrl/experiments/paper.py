@@ -31,8 +31,11 @@ EXPERIMENT = Experiment(
     },
     seeds=range(5),
     evaluation=Evaluation(episodes=100),
-    # config/offline.py of github.com/jannerm/trajectory-transformer, at 558b0af
+    # "There" is github.com/jannerm/trajectory-transformer.
     overrides=[
+        # scripts/train.py and trajectory/utils/training.py there, at 344304c
+        when("TT", "*", training__decay="tt_code"),
+        # config/offline.py there, at 558b0af
         when("TT", "halfcheetah-*", search__beam_width=32),
         when("TT", "halfcheetah-medium", search__horizon=5),
         when("TT", "halfcheetah-medium-replay", search__horizon=5),

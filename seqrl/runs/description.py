@@ -76,8 +76,10 @@ def training_in_words(training: Training) -> str:
         "none": "",
         "cosine": ", falling along a cosine to zero",
         "tt": ", falling along a cosine to a tenth",
+        "tt_code": ", along a cosine to a tenth after 20 times that, up again after 39, and so on",
     }[training.decay]
-    rises = f", rising over the first {training.warmup:.0%}" if training.warmup else ""
+    over = "epoch" if training.warmup == "epoch" else f"{training.warmup:.0%}"
+    rises = f", rising over the first {over}" if training.warmup else ""
     said = [
         f"{training.updates:,} updates of {training.batch} windows",
         f"learning rate {training.learning_rate:g}{rises}{falls}",

@@ -19,12 +19,15 @@ class Training:
 
     learning_rate: float = 1e-4
 
-    warmup: float = 0.1
-    """Share of the updates over which the learning rate rises, linearly, to its full value."""
+    warmup: float | Literal["epoch"] = 0.1
+    """Share of the updates over which the learning rate rises, linearly, to its full value; or
+    `epoch`: over so many as draw a window for every step of the data (Trajectory Transformer)."""
 
-    decay: Literal["none", "cosine", "tt"] = "none"
-    """How the learning rate falls after that: not at all; along half a cosine to zero; or along it
-    down to a tenth and no further (Trajectory Transformer)."""
+    decay: Literal["none", "cosine", "tt", "tt_code"] = "none"
+    """How the learning rate falls after that: not at all; along half a cosine to zero; along it
+    down to a tenth, once (`tt`); or as the code of the Trajectory Transformer's authors has it
+    (`tt_code`): at a tenth after 20 times the warm-up, then up again, and so on, wherever the
+    training ends; their first update is at the full rate, before anything is counted."""
 
     weight_decay: float = 1e-4
 
@@ -60,21 +63,46 @@ class Training:
             raise _refused("clip", self.clip, "above 0, or none")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise _refused("betas", self.betas, "two shares from 0 to below 1")
-        if not 0 <= self.warmup <= 1:
-            raise _refused("warmup", self.warmup, "a share of the updates, from 0 to 1")
+        if self.warmup != "epoch" and not 0 <= self.warmup <= 1:
+            raise _refused("warmup", self.warmup, "a share of the updates, from 0 to 1, or 'epoch'")
+        if self.warmup == 0 and self.decay == "tt_code":
+            raise _refused("warmup", self.warmup, "above 0, as decay='tt_code' counts in warm-ups")
         if not 0 <= self.held_out <= 0.5:
             raise _refused("held_out", self.held_out, "a share of the episodes, from 0 to 0.5")
 
-    def rate(self, update: int) -> float:
-        """Return the learning rate of update number `update`, counted from 0."""
-        rising = self.warmup * self.updates
+    def rate(self, update: int, epoch: float | None = None) -> float:
+        """Return the learning rate of update number `update`, counted from 0. Who warms up over an
+        epoch says how many updates draw a window for every step of the data."""
+        if self.warmup == "epoch":
+            assert epoch is not None
+            rising = epoch
+        else:
+            rising = self.warmup * self.updates
+        if self.decay == "tt_code":
+            return self.learning_rate * _as_the_authors_count(update, rising)
         if update + 1 < rising:
             return self.learning_rate * (update + 1) / rising
         if self.decay == "none":
             return self.learning_rate
         share = (update - rising) / max(1.0, self.updates - rising)
-        fallen = (1 + math.cos(math.pi * min(1.0, max(0.0, share)))) / 2
+        fallen = _half_a_cosine(min(1.0, max(0.0, share)))
         return self.learning_rate * (max(0.1, fallen) if self.decay == "tt" else fallen)
+
+
+def _as_the_authors_count(update: int, rising: float) -> float:
+    """Return the share of the full rate: Trainer.train of trajectory/utils/training.py, and
+    warmup_tokens and final_tokens of scripts/train.py, in
+    github.com/jannerm/trajectory-transformer."""
+    if update == 0:
+        return 1.0
+    if update < rising:
+        return update / rising
+    return max(0.1, _half_a_cosine((update - rising) / (19 * rising)))
+
+
+def _half_a_cosine(share: float) -> float:
+    """Fall from 1 to 0, and beyond 1 rise again."""
+    return (1 + math.cos(math.pi * share)) / 2
 
 
 def _refused(name: str, got: object, allowed: str) -> SeqrlError:

@@ -73,6 +73,8 @@ class Trainer:
         self._held_out, self._progress, self._told = held_out, progress, told
         self.device = windows.device
         self.precision = precision_on(settings.precision, self.device)
+        self.epoch = windows.steps / settings.batch
+        """Updates that draw a window for every step of the data."""
         self.update = 0
         """Updates done."""
         self.seconds = 0.0
@@ -134,7 +136,7 @@ class Trainer:
         limit = math.inf if self.settings.clip is None else self.settings.clip
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit, foreach=True)
         for group in self._optimizer.param_groups:
-            group["lr"] = self.settings.rate(self.update)
+            group["lr"] = self.settings.rate(self.update, self.epoch)
         named_errors = {f"error.{name}": error for name, error in errors.items()}
         measured = {"loss": loss.detach(), **named_errors, "gradient_norm": norm.detach()}
         if self.device.type == "cpu":  # elsewhere every look waits for the device
@@ -195,7 +197,7 @@ class Trainer:
         line: dict[str, float] = {
             "update": self.update,
             **means,
-            "learning_rate": self.settings.rate(self.update - 1),
+            "learning_rate": self.settings.rate(self.update - 1, self.epoch),
             "updates_per_second": rate,
             "seconds": self.seconds,
         }

@@ -1,11 +1,16 @@
 """Learning rates against closed forms; settings that are refused."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.figure import Figure
 
 from seqrl.errors import SeqrlError
+from seqrl.plain import changed_by_text
+from seqrl.runs.experiment import experiment_named
 from seqrl.training.settings import Training
 
 
@@ -28,6 +33,60 @@ def test_the_trajectory_transformers_schedule() -> None:
     assert training.rate(999) == pytest.approx(6e-5)
 
 
+def test_the_trajectory_transformers_schedule_as_its_authors_code_counts_it(tmp_path: Path) -> None:
+    """Nothing holds their cosine at its end: it rises again after epoch 20, and a training of 50
+    epochs ends in the middle of a fall. Counted here token by token, as they do."""
+    batch, windows, tokens = 256, 25_600, 249
+    settings = experiment_named("paper").agent("TT", "d4rl/hopper-medium-v2").training
+    settings = replace(settings, updates=5_000, batch=batch)
+    theirs, counted, rate = [], 0, settings.learning_rate
+    warmup, final = windows * tokens, 20 * windows * tokens
+    for _ in range(settings.updates):
+        theirs.append(rate)
+        counted += batch * tokens
+        if counted < warmup:
+            share = counted / warmup
+        else:
+            turned = math.pi * (counted - warmup) / (final - warmup)
+            share = max(0.1, 0.5 + 0.5 * math.cos(turned))
+        rate = settings.learning_rate * share
+    epoch = windows / batch
+    ours = [settings.rate(update, epoch) for update in range(settings.updates)]
+    assert ours == pytest.approx(theirs, rel=1e-9)
+    full, at = settings.learning_rate, lambda number: ours[int(number * epoch)]
+    assert ours[0] == full and ours[1] == pytest.approx(full / epoch)
+    assert at(1) == pytest.approx(full) and at(20) == pytest.approx(0.1 * full)
+    assert at(39) == pytest.approx(full), "up again"
+    assert 0.1 * full < ours[-1] < 0.5 * full and ours[-1] < ours[-50], "it ends while it falls"
+    once = replace(settings, decay="tt")
+    down = [once.rate(update, epoch) for update in range(settings.updates)]
+    assert down[100:] == sorted(down[100:], reverse=True)
+    assert down[-1] == pytest.approx(0.1 * full)
+    _plot(tmp_path / "rates.png", ours, down, epoch)
+
+
+def _plot(file: Path, ours: list[float], down: list[float], epoch: float) -> None:
+    """Draw both, for whoever wants to see them: pytest says where with --basetemp."""
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.subplots()
+    epochs = [update / epoch for update in range(len(ours))]
+    axes.plot(epochs, ours, label="tt_code: as the authors' code counts (paper)")
+    axes.plot(epochs, down, label="tt: once (default)")
+    axes.set(xlabel="epoch", ylabel="learning rate")
+    axes.legend()
+    figure.savefig(file)
+    assert file.stat().st_size > 10_000
+
+
+def test_a_warm_up_can_last_an_epoch() -> None:
+    """The authors' warm-up is one pass over the data, however long the training is."""
+    training = Training(updates=1000, warmup="epoch", learning_rate=1.0)
+    assert training.rate(9, epoch=40.0) == pytest.approx(10 / 40)
+    assert training.rate(39, epoch=40.0) == training.rate(999, epoch=40.0) == 1.0
+    assert changed_by_text(training, "warmup", "epoch") == replace(training, warmup="epoch")
+    assert changed_by_text(training, "warmup", "0.2") == replace(training, warmup=0.2)
+
+
 def test_a_cosine_ends_at_nothing() -> None:
     """A last update at a high rate leaves the weights where chance had them."""
     training = Training(updates=1000, decay="cosine", learning_rate=1.0)
@@ -48,6 +107,7 @@ def test_a_cosine_ends_at_nothing() -> None:
         {"learning_rate": 0.0},
         {"learning_rate": float("nan")},
         {"warmup": 1.5},
+        {"warmup": 0.0, "decay": "tt_code"},
         {"weight_decay": -1.0},
         {"clip": 0.0},
         {"betas": (0.9, 1.0)},
