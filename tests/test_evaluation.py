@@ -15,7 +15,7 @@ from seqrl.tasks.environment import Environments, task_in
 from seqrl.tasks.task import Reference, Task
 from seqrl.tokens.layout import TokenLayout
 from seqrl.tokens.tokenizer import Tokenizer
-from tests.planning.test_beam_search import layout, tokenizer_of
+from tests.planning.making import layout, tokenizer_of
 from tests.toy import ENVIRONMENT
 
 

@@ -3,20 +3,28 @@
 Letters: B rows, C past steps, H steps of a plan, S tokens a step.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
+from torch import Tensor
 
-from seqrl.episodes import History
+from seqrl.episodes import Array, History
+from seqrl.errors import SeqrlError
 from seqrl.nets.model import one_thread
 from seqrl.nets.token_model import TokenModel
-from seqrl.planning.beam_search import Tokens, search
-from seqrl.planning.settings import BeamSearch
+from seqrl.planning.beam_search import beam_search
+from seqrl.planning.beams import Tokens
+from seqrl.planning.likely_search import likely_search
+from seqrl.planning.settings import BeamSearch, MostLikely, Search
+from seqrl.tokens.windows import ready
 
-ENOUGH = 512
-"""Candidates with which a CPU has its hands full: more at once are no faster."""
+ENOUGH = 160
+"""Rows with which a CPU has its hands full: more at once are little faster, and mean more dummies
+when few episodes are left."""
 
 
-def together_on(device: torch.device, how: BeamSearch) -> int:
+def together_on(device: torch.device, how: Search) -> int:
     """Say how many rows are planned together, whoever they are: with other numbers of rows a matrix
     product adds in another order. In a published window the others decide how many ancestors there
     are to be seen anew, so on a CPU each is planned by itself then."""
@@ -24,12 +32,16 @@ def together_on(device: torch.device, how: BeamSearch) -> int:
         return 16
     if how.window == "published":
         return 1
-    return max(1, ENOUGH // (how.beam_width * how.expansion))
+    return max(1, ENOUGH // how.rows)
 
 
-def planned(model: TokenModel, how: BeamSearch, history: History) -> Tokens:
-    """Plan for every row from its past and its present observation [B, H, S]."""
+def planned(
+    model: TokenModel, how: Search, history: History, goals: Mapping[str, Array] | None = None
+) -> Tokens:
+    """Plan for every row from its past and its present observation [B, H, S]. `goals` are one a row
+    [B, w], by the names that they have in the layout."""
     past, now = seen(model, how, history)
+    wanted = wanted_of(model, goals or {}, len(history))
     together = together_on(model.positions.device, how)
     plans = []
     with one_thread():
@@ -40,12 +52,32 @@ def planned(model: TokenModel, how: BeamSearch, history: History) -> Tokens:
             # The last rows may be dummies, who draw for themselves.
             others = [np.random.default_rng(0) for _ in range(together - len(real))]
             rows = np.minimum(rows, len(history) - 1)
-            found = search(model, how, past[rows], now[rows], [*generators, *others])
+            for_these = {name: values[rows] for name, values in wanted.items()}
+            if isinstance(how, MostLikely):
+                found = likely_search(model, how, past[rows], now[rows], for_these)
+            else:
+                assert isinstance(how, BeamSearch)
+                everyone = [*generators, *others]
+                found = beam_search(model, how, past[rows], now[rows], everyone, for_these)
             plans.append(found.tokens[: len(real)])
     return np.concatenate(plans)
 
 
-def seen(model: TokenModel, how: BeamSearch, history: History) -> tuple[Tokens, Tokens]:
+def wanted_of(model: TokenModel, goals: Mapping[str, Array], rows: int) -> dict[str, Tensor]:
+    """Return goals as the network takes them, all that the layout has [B, w]."""
+    tokenizer, found = model.tokenizer, {}
+    for name in tokenizer.layout.goals:
+        expected = (rows, tokenizer.widths[name])
+        if np.shape(goals.get(name)) != expected:
+            raise SeqrlError(
+                f"{name!r} was given in the shape {list(np.shape(goals.get(name)))}; expected is "
+                f"{list(expected)}: one goal a row."
+            )
+        found[name] = ready(tokenizer, name, goals[name], model.positions.device)
+    return found
+
+
+def seen(model: TokenModel, how: Search, history: History) -> tuple[Tokens, Tokens]:
     """Return the tokens of the past steps [B, C, S] and of the present observation [B, o]."""
     tokenizer, places = model.tokenizer, model.places
     first = max(0, history.step - how.context_steps)

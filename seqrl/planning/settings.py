@@ -43,13 +43,93 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BeamSearch:
-    """How to plan. The defaults are those of the Trajectory Transformer's authors."""
+class Search:
+    """How far and how wide to search, and what the network sees meanwhile.
+
+    The defaults of all searches are those of the Trajectory Transformer's authors.
+    """
 
     horizon: int = 15
     """Steps of a plan."""
 
     beam_width: int = 128
+    """Plans that are kept while they grow."""
+
+    discount: float = 0.99
+    """What a reward one step later is worth; in the value tokens too, whatever is searched for."""
+
+    context_steps: int = 5
+    """Past steps that a plan begins with; in a published window, steps that it ever holds."""
+
+    window: Literal["published", "full"] = "published"
+    """Where the network looks while the plan grows. `published`, as the authors' planner does: at
+    the last `context_steps` steps, the present one included, counted anew from the first of them.
+    `full`: at all of context and plan, which must fit into the window it was trained on."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers with which nothing can be planned."""
+        for name in ("horizon", "beam_width", "context_steps"):
+            self._check_count(name)
+        if not 0 <= self.discount <= 1:
+            raise SeqrlError(
+                f"{self._kind}: discount lies between 0 and 1, not at {self.discount}."
+            )
+        if self.window == "published" and self.context_steps < 2:
+            raise SeqrlError(
+                f"{self._kind}: in a published window, context_steps must be 2 or more: with 1 the "
+                "network would see nothing when it imagines the next step."
+            )
+        if self.window not in ("published", "full"):
+            raise SeqrlError(f"{self._kind}: window is 'published' or 'full', not {self.window!r}.")
+
+    @property
+    def _kind(self) -> str:
+        return type(self).__name__
+
+    def _check_count(self, name: str) -> None:
+        value = getattr(self, name)
+        if type(value) is not int or value < 1:
+            raise SeqrlError(f"{self._kind}: {name} must be a whole number from 1, not {value}.")
+
+    @property
+    def rows(self) -> int:
+        """Rows that the network computes at once for one episode, at most."""
+        return self.beam_width
+
+    def start(self, steps: int) -> int:
+        """Return the first step that the network sees when `steps` steps are whole."""
+        return 0 if self.window == "full" else max(0, steps - self.context_steps + 1)
+
+    def check(self, tokenizer: Tokenizer) -> None:
+        """Refuse a layout that cannot be planned with, or a window that does not fit."""
+        layout = tokenizer.layout
+        names = tuple(part.name for part in layout.parts)
+        binned = all(isinstance(part.encoding, Bins) and part.loss for part in layout.parts)
+        if names != PARTS or not binned:
+            raise SeqrlError(
+                f"A search plans with {', '.join(PARTS)}, in this order, all of them bins and "
+                f"predicted; the layout has {', '.join(names)}."
+            )
+        for part in layout.parts[:-1]:
+            if not part.attended:
+                raise SeqrlError(
+                    f"A search: {part.name} has attended=False; only the value may be hidden."
+                )
+        needed = self.context_steps
+        if self.window == "full":
+            needed += self.horizon
+        if needed > layout.steps:
+            what = "context and plan have" if self.window == "full" else "the context has"
+            raise SeqrlError(
+                f"{self._kind}: with window={self.window!r} {what} {needed} steps, and the network "
+                f"was trained on windows of {layout.steps}. Plan less far, or train on more."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeamSearch(Search):
+    """Search for the plan that is worth most: its rewards, and the value at its end."""
+
     expansion: int = 2
     """Candidates a beam."""
 
@@ -62,60 +142,24 @@ class BeamSearch:
     """What a reward or value is worth: the least of its bins up to which there is more than this
     share of the probability; None is the mean over all its bins."""
 
-    discount: float = 0.99
-    context_steps: int = 5
-    """Past steps that a plan begins with; in a published window, steps that it ever holds."""
-
-    window: Literal["published", "full"] = "published"
-    """Where the network looks while the plan grows. `published`, as the authors' planner does: at
-    the last `context_steps` steps, the present one included, counted anew from the first of them.
-    `full`: at all of context and plan, which must fit into the window it was trained on."""
-
     def __post_init__(self) -> None:
         """Refuse numbers with which nothing can be planned."""
-        for name in ("horizon", "beam_width", "expansion", "context_steps"):
-            value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise SeqrlError(f"BeamSearch: {name} must be a whole number from 1, not {value}.")
+        super().__post_init__()
+        self._check_count("expansion")
         if self.percentile is not None and not 0 <= self.percentile < 1:
             raise SeqrlError(
                 f"BeamSearch: percentile is a share from 0 to below 1, not {self.percentile}."
             )
-        if not 0 <= self.discount <= 1:
-            raise SeqrlError(f"BeamSearch: discount lies between 0 and 1, not at {self.discount}.")
-        if self.window == "published" and self.context_steps < 2:
-            raise SeqrlError(
-                "BeamSearch: in a published window, context_steps must be 2 or more: with 1 the "
-                "network would see nothing when it imagines the next step."
-            )
-        if self.window not in ("published", "full"):
-            raise SeqrlError(f"BeamSearch: window is 'published' or 'full', not {self.window!r}.")
 
-    def check(self, tokenizer: Tokenizer) -> None:
-        """Refuse a layout that cannot be planned with, or a window that does not fit."""
-        layout = tokenizer.layout
-        names = tuple(part.name for part in layout.parts)
-        binned = all(isinstance(part.encoding, Bins) and part.loss for part in layout.parts)
-        if names != PARTS or not binned:
-            raise SeqrlError(
-                f"Beam search plans with {', '.join(PARTS)}, in this order, all of them bins and "
-                f"predicted; the layout has {', '.join(names)}."
-            )
-        for part in layout.parts[:-1]:
-            if not part.attended:
-                raise SeqrlError(
-                    f"Beam search: {part.name} has attended=False; only the value may be hidden."
-                )
-        needed = self.context_steps
-        if self.window == "full":
-            needed += self.horizon
-        if needed > layout.steps:
-            what = "context and plan have" if self.window == "full" else "the context has"
-            raise SeqrlError(
-                f"BeamSearch: with window={self.window!r} {what} {needed} steps, and the network "
-                f"was trained on windows of {layout.steps}. Plan less far, or train on more."
-            )
+    @property
+    def rows(self) -> int:
+        """Rows that the network computes at once for one episode, at most."""
+        return self.beam_width * self.expansion
 
-    def start(self, steps: int) -> int:
-        """Return the first step that the network sees when `steps` steps are whole."""
-        return 0 if self.window == "full" else max(0, steps - self.context_steps + 1)
+
+@dataclass(frozen=True, kw_only=True)
+class MostLikely(Search):
+    """Search for the plan that is most probable, token by token; nothing is drawn.
+
+    For imitation, or, behind a goal, for reaching it. Value tokens are tokens like the others.
+    """

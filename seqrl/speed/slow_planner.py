@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from seqrl.nets.token_model import BinsOut, TokenModel
-from seqrl.planning.beam_search import Tokens
+from seqrl.planning.beams import Tokens
 from seqrl.planning.sampling import draw
 from seqrl.planning.settings import BeamSearch, Sampling
 

@@ -17,7 +17,7 @@ import torch
 from seqrl.agents.trajectory_transformer import TrajectoryTransformer
 from seqrl.nets.model import one_thread
 from seqrl.nets.token_model import TokenModel
-from seqrl.planning.beam_search import search
+from seqrl.planning.beam_search import beam_search
 from seqrl.planning.settings import BeamSearch
 from seqrl.progress import Progress, silent
 from seqrl.runs.identity import machine, versions
@@ -164,7 +164,7 @@ def _timed(
         generators = [np.random.default_rng((number, episode)) for episode in range(count)]
         began = time.perf_counter()
         with one_thread():
-            plans = search(model, how, past[:count], now[:count], generators)
+            plans = beam_search(model, how, past[:count], now[:count], generators)
         return time.perf_counter() - began, plans.tokens
 
     doing = f"{body}, {how.window} window"

@@ -69,7 +69,7 @@ class Windows:
         self._goals: dict[str, Tensor] = {}  # one row an episode [E, w]
         for name, part in self._layout.goals.items():
             at_end = part.signal.offline(episodes)[episodes.starts[1:] - 1]
-            self._goals[name] = _ready(tokenizer, name, at_end, device)
+            self._goals[name] = ready(tokenizer, name, at_end, device)
         self._shifts = {n: _tensor(v, device) for n, v in tokenizer.shifts.items()}
         self._scales = {n: _tensor(v, device) for n, v in tokenizer.scales.items()}
         self._starts = torch.as_tensor(episodes.starts, device=device)  # [E + 1]
@@ -166,7 +166,7 @@ def live(
             window = np.zeros((rows, size, width), np.float32)
             part = known[name][:, first:]
             window[: len(history), : part.shape[1]] = part
-        values[name] = _ready(tokenizer, name, window, device)
+        values[name] = ready(tokenizer, name, window, device)
     steps = torch.arange(first, history.step + 1, device=device).expand(ROWS, -1)
     known_now = torch.ones_like(steps, dtype=torch.bool)
     for row in range(0, rows, ROWS):
@@ -174,7 +174,7 @@ def live(
         yield TokenBatch(chunk, steps, known_now, known_now)
 
 
-def _ready(tokenizer: Tokenizer, name: str, values: Array, device: torch.device | str) -> Tensor:
+def ready(tokenizer: Tokenizer, name: str, values: Array, device: torch.device | str) -> Tensor:
     """Return values as the network takes them: bin numbers, or vectors on its scale."""
     if name in tokenizer.edges:
         return torch.from_numpy(tokenizer.encode(name, values)).to(device).long()

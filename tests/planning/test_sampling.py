@@ -13,7 +13,7 @@ from seqrl.errors import SeqrlError
 from seqrl.planning.sampling import draw, probabilities
 from seqrl.planning.settings import BeamSearch, Sampling
 from seqrl.tokens.layout import TokenLayout
-from tests.planning.test_beam_search import layout, tokenizer_of
+from tests.planning.making import layout, tokenizer_of
 
 
 def scores(rows: int = 40, classes: int = 11) -> Tensor:
