@@ -10,7 +10,7 @@ from seqrl.agents.agent import Agent
 from seqrl.episodes import Array, History
 from seqrl.errors import SeqrlError
 from seqrl.nets.network import Network
-from seqrl.planning.settings import BeamSearch
+from seqrl.planning.settings import BeamSearch, Search
 from seqrl.tokens.layout import Bins, Part, TokenLayout
 from seqrl.tokens.signals import Reward, Value
 from seqrl.tokens.tokenizer import DataFacts, Tokenizer
@@ -40,7 +40,7 @@ class TrajectoryTransformer(Agent):
     """Takes the place of a terminating step's reward."""
 
     action_weight: float = 5.0
-    search: BeamSearch = BeamSearch()
+    search: Search = BeamSearch()
     replan_every: int = 1
     """Steps of each plan that are played."""
 
@@ -77,7 +77,12 @@ class TrajectoryTransformer(Agent):
             positions="token",
             after_end="end token",
             loss_over="all positions",
+            prefix=self.goals(),
         )
+
+    def goals(self) -> tuple[Part, ...]:
+        """What is wanted stands in front of all steps; here nothing does."""
+        return ()
 
     def model(self, tokenizer: Tokenizer, generator: "torch.Generator") -> "TokenModel":
         """A causal transformer over the tokens."""
@@ -88,20 +93,24 @@ class TrajectoryTransformer(Agent):
 
     def act(self, model: "TokenModel", history: History) -> Array:
         """Plan, or go on with the plan, and take its action."""
-        from seqrl.planning.live import planned
-
         step = history.step % self.replan_every
         if step == 0:
-            history.memory["plan"] = planned(model, self.search, history)
+            history.memory["plan"] = self.plan(model, history)
         tokens = history.memory["plan"][:, step, model.places["action"]]
         # The end of the episode is no action: the highest bin, as the authors decode it.
         return model.tokenizer.decode("action", tokens.clip(max=self.bins.count - 1))
+
+    def plan(self, model: "TokenModel", history: History) -> Array:
+        """Plan for every row: tokens [B, H, S]."""
+        from seqrl.planning.live import planned
+
+        return planned(model, self.search, history)
 
     def facts(self, data: DataFacts) -> dict[str, Any]:
         """Say how it plans: only in a published window as in the paper."""
         search = self.search
         return {
             "window_rule": search.window,
-            "plans": f"{search.horizon} steps, {search.beam_width} beams",
+            "plans": f"{search.horizon} steps, {search.beam_width} beams, {search.aim}",
             "planned_anew_every": self.replan_every,
         }

@@ -23,6 +23,10 @@ ENOUGH = 160
 """Rows with which a CPU has its hands full: more at once are little faster, and mean more dummies
 when few episodes are left."""
 
+TOGETHER = (25, 10, 5, 2, 1)
+"""Numbers of episodes that may be planned at once: evaluations are of 50 or 100, and then none of
+them is a dummy before episodes end."""
+
 
 def together_on(device: torch.device, how: Search) -> int:
     """Say how many rows are planned together, whoever they are: with other numbers of rows a matrix
@@ -32,7 +36,7 @@ def together_on(device: torch.device, how: Search) -> int:
         return 16
     if how.window == "published":
         return 1
-    return max(1, ENOUGH // how.rows)
+    return next((count for count in TOGETHER if count * how.rows <= ENOUGH), 1)
 
 
 def planned(
@@ -67,13 +71,14 @@ def wanted_of(model: TokenModel, goals: Mapping[str, Array], rows: int) -> dict[
     """Return goals as the network takes them, all that the layout has [B, w]."""
     tokenizer, found = model.tokenizer, {}
     for name in tokenizer.layout.goals:
+        goal = np.asarray(goals.get(name, ()), np.float32)
         expected = (rows, tokenizer.widths[name])
-        if np.shape(goals.get(name)) != expected:
+        if goal.shape != expected:
             raise SeqrlError(
-                f"{name!r} was given in the shape {list(np.shape(goals.get(name)))}; expected is "
+                f"{name!r} was given in the shape {list(goal.shape)}; expected is "
                 f"{list(expected)}: one goal a row."
             )
-        found[name] = ready(tokenizer, name, goals[name], model.positions.device)
+        found[name] = ready(tokenizer, name, goal, model.positions.device)
     return found
 
 

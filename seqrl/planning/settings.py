@@ -1,7 +1,7 @@
 """How to draw, and how to plan: plain data, imports no torch."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from seqrl.errors import SeqrlError
 from seqrl.tokens.layout import Bins
@@ -48,6 +48,9 @@ class Search:
 
     The defaults of all searches are those of the Trajectory Transformer's authors.
     """
+
+    aim: ClassVar[str]
+    """What is searched for."""
 
     horizon: int = 15
     """Steps of a plan."""
@@ -130,6 +133,8 @@ class Search:
 class BeamSearch(Search):
     """Search for the plan that is worth most: its rewards, and the value at its end."""
 
+    aim: ClassVar[str] = "for the most reward"
+
     expansion: int = 2
     """Candidates a beam."""
 
@@ -163,3 +168,5 @@ class MostLikely(Search):
 
     For imitation, or, behind a goal, for reaching it. Value tokens are tokens like the others.
     """
+
+    aim: ClassVar[str] = "for the most probable"

@@ -17,12 +17,10 @@ from torch import Tensor
 from seqrl.nets.token_model import BinsOut, TokenModel
 from seqrl.planning.beams import Tokens
 from seqrl.planning.sampling import draw
-from seqrl.planning.settings import BeamSearch, Sampling
+from seqrl.planning.settings import BeamSearch, Sampling, Search
 
 
-def scores_of(
-    model: TokenModel, how: BeamSearch, tokens: Tensor, goals: dict[str, Tensor]
-) -> Tensor:
+def scores_of(model: TokenModel, how: Search, tokens: Tensor, goals: dict[str, Tensor]) -> Tensor:
     """Return the scores of the token that follows tokens [R, n]: [R, c]."""
     size = model.tokens_a_step
     if how.window == "published":

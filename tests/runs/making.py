@@ -14,7 +14,7 @@ from seqrl.data.source import import_data
 from seqrl.evaluation import Evaluation
 from seqrl.nets.model import Model
 from seqrl.nets.network import Network
-from seqrl.planning.settings import BeamSearch
+from seqrl.planning.settings import Search
 from seqrl.policy import about_policy
 from seqrl.runs.experiment import RunSpec
 from seqrl.runs.source import Source
@@ -48,10 +48,13 @@ def small(kind: type[Agent], **given: Any) -> Agent:
         "width": 16,
         "window_steps": 4,
         "bins": Bins(count=20),
-        "search": BeamSearch(horizon=3, beam_width=4, context_steps=2),
     }
     kept = {name: value for name, value in less.items() if name in names}
     made = kind(**kept | given)
+    if "search" in names:
+        search: Search = made.search  # type: ignore[attr-defined]
+        search = given.get("search") or replace(search, horizon=3, beam_width=4, context_steps=2)
+        made = replace(made, search=search)  # type: ignore[call-arg]
     network: Network | None = getattr(made, "network", None)
     if network is None:
         return made

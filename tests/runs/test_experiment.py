@@ -9,7 +9,7 @@ from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.agents.trajectory_transformer import TrajectoryTransformer
 from seqrl.errors import SeqrlError
 from seqrl.evaluation import Evaluation
-from seqrl.planning.settings import Sampling
+from seqrl.planning.settings import BeamSearch, Sampling
 from seqrl.runs.experiment import (
     Experiment,
     agent_named,
@@ -99,6 +99,7 @@ def test_the_trajectory_transformer_plans_as_its_authors_do() -> None:
         agent = paper.agent("TT", task)
         assert isinstance(agent, TrajectoryTransformer)
         search, steps = agent.search, agent.training.updates * agent.training.batch
+        assert isinstance(search, BeamSearch)
         assert (search.horizon, search.beam_width, search.action) == (horizon, beams, action)
         assert steps / 1e6 == pytest.approx(epochs, rel=0.002)
         assert (search.window, agent.replan_every, search.observation.top_k) == ("published", 1, 1)

@@ -53,10 +53,10 @@ def test_the_trajectory_transformers_schedule_as_its_authors_code_counts_it(tmp_
     epoch = windows / batch
     ours = [settings.rate(update, epoch) for update in range(settings.updates)]
     assert ours == pytest.approx(theirs, rel=1e-9)
-    full, at = settings.learning_rate, lambda number: ours[int(number * epoch)]
+    full, after = settings.learning_rate, {number: ours[number * 100] for number in (1, 20, 39)}
     assert ours[0] == full and ours[1] == pytest.approx(full / epoch)
-    assert at(1) == pytest.approx(full) and at(20) == pytest.approx(0.1 * full)
-    assert at(39) == pytest.approx(full), "up again"
+    assert after[1] == pytest.approx(full) and after[20] == pytest.approx(0.1 * full)
+    assert after[39] == pytest.approx(full), "up again"
     assert 0.1 * full < ours[-1] < 0.5 * full and ours[-1] < ours[-50], "it ends while it falls"
     once = replace(settings, decay="tt")
     down = [once.rate(update, epoch) for update in range(settings.updates)]

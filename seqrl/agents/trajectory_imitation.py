@@ -1,0 +1,78 @@
+"""The Trajectory Transformer's other uses (Janner et al. 2021): imitation, and reaching goals.
+
+The network is the same; what is searched for is the most probable plan, not the best.
+"""
+
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seqrl.agents.target import Target, target_return
+from seqrl.agents.trajectory_transformer import TrajectoryTransformer
+from seqrl.episodes import Array, History
+from seqrl.errors import SeqrlError
+from seqrl.planning.settings import MostLikely, Search
+from seqrl.tokens.layout import Part
+from seqrl.tokens.tokenizer import DataFacts
+
+if TYPE_CHECKING:
+    from seqrl.nets.token_model import TokenModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrajectoryImitation(TrajectoryTransformer):
+    """Does what the data most probably would."""
+
+    search: Search = MostLikely()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrajectoryToGoal(TrajectoryImitation):
+    """Does what the data most probably would on the way to a goal, which stands in front of all
+    tokens. While training it is what each episode came to.
+
+    What differs from the authors' code: theirs has the last observation of an episode alone as a
+    goal, and a network of its own for it.
+    """
+
+    goal: Target | tuple[float, ...] = "best_in_data"
+    """The return of the whole episode, by a rule or a number; or an observation to end at, a number
+    for each of its dimensions."""
+
+    def goals(self) -> tuple[Part, ...]:
+        """What is wanted: a return, or an observation."""
+        return (Part("observation" if self._is_observation else "episode_return", self.bins),)
+
+    @property
+    def _is_observation(self) -> bool:
+        return isinstance(self.goal, tuple)
+
+    def plan(self, model: "TokenModel", history: History) -> Array:
+        """Plan for every row: tokens [B, H, S]."""
+        from seqrl.planning.live import planned
+
+        wanted = np.array(self.wanted(model.tokenizer.data), np.float32).reshape(1, -1)
+        (name,) = model.tokenizer.layout.goals
+        return planned(model, self.search, history, {name: wanted.repeat(len(history), 0)})
+
+    def wanted(self, data: DataFacts) -> float | tuple[float, ...]:
+        """Return the goal as numbers."""
+        return self.goal if isinstance(self.goal, tuple) else target_return(self.goal, data)
+
+    def facts(self, data: DataFacts) -> dict[str, Any]:
+        """Say what is wanted, and by which rule."""
+        facts = super().facts(data)
+        if isinstance(self.goal, tuple):
+            return {**facts, "target_rule": "given", "target_observation": list(self.goal)}
+        rule = self.goal if isinstance(self.goal, str) else "given"
+        return {**facts, "target_rule": rule, "target_return": self.wanted(data)}
+
+    def asking(self, wanted: float) -> "TrajectoryToGoal":
+        """Return the same agent with another return as its goal."""
+        if self._is_observation:
+            raise SeqrlError("This agent goes for an observation, so there is no return to change.")
+        if not isfinite(wanted):
+            raise SeqrlError(f"A target is a finite return, not {wanted}.")
+        return replace(self, goal=wanted)
