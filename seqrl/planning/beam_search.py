@@ -21,6 +21,7 @@ from seqrl.planning.beams import Beams, Tokens
 from seqrl.planning.decoder import Memory
 from seqrl.planning.sampling import draw
 from seqrl.planning.settings import BeamSearch, Sampling
+from seqrl.planning.worth import worth
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,14 +60,14 @@ class _BeamSearch:
     ) -> None:
         self.beams, self.how, self.generators = beams, how, generators
         model = beams.decoder.model
-        worth = {name: model.tokenizer.centres(name)[0] for name in ("reward", "value")}
-        self.worth = {n: torch.from_numpy(w).to(model.positions) for n, w in worth.items()}
+        centres = {name: model.tokenizer.centres(name)[0] for name in ("reward", "value")}
+        self.centres = {n: torch.from_numpy(c).to(model.positions) for n, c in centres.items()}
 
     def plans(self) -> Plans:
         """Grow the plans, and return the best."""
         how, beams = self.how, self.beams
         scores = beams.looked()  # [E, c]: of the first action token
-        gains = self.worth["reward"].new_zeros(beams.episodes, 1, how.horizon + 1)
+        gains = scores.new_zeros(beams.episodes, 1, how.horizon + 1)
         discounts = how.discount ** torch.arange(how.horizon + 1, device=beams.device)
         discounts = discounts.to(gains.dtype)
         values = gains[..., 0]
@@ -92,16 +93,17 @@ class _BeamSearch:
         rows = beams.episodes * how.rows
         scores = scores.repeat_interleave(rows // len(scores), 0)  # [R, c]
         twig = Memory.room(beams.decoder, rows, beams.value - beams.acted.start + 1)
-        tokens, worth = [], []
+        tokens, found = [], []
         for slot in range(beams.acted.start, beams.size):
             sampling = how.action if slot < beams.reward else how.reward
             if slot >= beams.reward:
-                worth.append(self._worth(scores, "reward" if slot == beams.reward else "value"))
+                centres = self.centres["reward" if slot == beams.reward else "value"]
+                found.append(worth(scores, centres, how.percentile))
             drawn = self._drawn(sampling, scores, how.rows)
             tokens.append(drawn)
             if slot < beams.value:
                 scores = beams.tried(drawn, slot, twig)
-        reward, value = (part.view(beams.episodes, how.rows) for part in worth)
+        reward, value = (part.view(beams.episodes, how.rows) for part in found)
         return torch.stack(tokens, 1), twig, reward, value
 
     def _best(self, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -134,15 +136,3 @@ class _BeamSearch:
             return draw(sampling, scores, None)
         numbers = np.concatenate([generator.random(each) for generator in self.generators])
         return draw(sampling, scores, torch.from_numpy(numbers).to(scores))
-
-    def _worth(self, scores: Tensor, name: str) -> Tensor:
-        """Return what a reward or value is worth under the scores of its token [R].
-
-        The class of the end counts for nothing, and the others are not made up for it.
-        """
-        worth = self.worth[name]
-        likely = scores.softmax(-1)[:, : len(worth)]
-        if self.how.percentile is None:
-            return likely @ worth
-        reached = (likely.cumsum(-1) <= self.how.percentile).sum(-1)
-        return worth[reached.clamp(max=len(worth) - 1)]
