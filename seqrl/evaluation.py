@@ -7,7 +7,8 @@ depends on its number and the weights, and not on who is played beside it.
 Letters: B episodes still playing, a action width.
 """
 
-from collections.abc import Callable, Collection
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 PRECISION = "float32"
 """What networks compute in while playing, on every device: in less, returns are others."""
+
+KEEP_SECONDS = 60.0
+"""How much playing a kill may lose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,57 @@ class Played:
         }
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Underway:
+    """Episodes in the middle of being played: what was done in them, and what the agent remembers.
+
+    What was seen and got is not kept: it comes again when the same is done.
+    """
+
+    numbers: NDArray[np.int64]
+    """Of the episodes [B]."""
+    actions: Array
+    """Of all steps so far [B, t, a]."""
+    memory: Mapping[str, Array]
+    """The agent's own [B, ...]."""
+    chance: Sequence[Mapping[str, Any]]
+    """How far each episode's generator is [B]."""
+
+    @classmethod
+    def of(cls, history: History, numbers: NDArray[np.int64]) -> "Underway":
+        """Take down episodes that are being played."""
+        return cls(
+            numbers=numbers,
+            actions=history.actions.copy(),
+            memory={name: kept.copy() for name, kept in history.memory.items()},
+            chance=[generator.bit_generator.state for generator in history.generators],
+        )
+
+    @property
+    def steps(self) -> int:
+        """Steps that have been played."""
+        return int(self.actions.shape[1])
+
+    def rows(self, numbers: NDArray[np.int64]) -> "Underway | None":
+        """Return these episodes alone; nothing if one of them is missing."""
+        where = {number: row for row, number in enumerate(self.numbers.tolist())}
+        if not all(number in where for number in numbers.tolist()):
+            return None
+        rows = np.array([where[number] for number in numbers.tolist()])
+        return Underway(
+            numbers=numbers,
+            actions=self.actions[rows],
+            memory={name: kept[rows] for name, kept in self.memory.items()},
+            chance=[self.chance[row] for row in rows],
+        )
+
+    def remind(self, history: History, rows: NDArray[np.int64]) -> None:
+        """Give the agent back what it remembered of the rows that play."""
+        history.memory = {name: kept[rows] for name, kept in self.memory.items()}
+        for generator, row in zip(history.generators, rows, strict=True):
+            generator.bit_generator.state = self.chance[row]
+
+
 def environment_seed(seed: int, task: Task, number: int) -> int:
     """Return the seed with which episode `number` of a run begins, the same for every agent."""
     return seed_for(seed, task.name, "evaluation", number)
@@ -102,14 +157,18 @@ def play(
     doing: str = "playing",
     seen: Callable[["Environments"], None] = lambda environments: None,
     pictures: bool = False,
+    begun: Underway | None = None,
+    keep: Callable[[Underway], None] = lambda underway: None,
 ) -> list[Played]:
     """Play the episodes with these numbers, in their order. `told` hears of each when it ends;
-    `seen` is called before every step, for whoever wants to look, and with `pictures` can."""
+    `seen` is called before every step, for whoever wants to look, and with `pictures` can. `keep`
+    now and then gets what is needed to go on, which is then said as `begun`."""
     from seqrl.tasks.environment import Environments
 
     if not numbers:
         return []
     rows = np.array(list(numbers))  # which episode each row plays [B]
+    again = begun.rows(rows) if begun else None
     environments = Environments(task, len(rows), pictures=pictures)
     seeds = [environment_seed(seed, task, number) for number in rows.tolist()]
     history = History(
@@ -122,12 +181,26 @@ def play(
     place = np.arange(len(rows))  # of each row that still plays, its place at the start
     finished: dict[int, Played] = {}
     model.eval()
+    began, decisions = time.monotonic(), 0
+    kept = began
+
+    def said() -> str:
+        rate = decisions / max(1e-9, time.monotonic() - began)
+        return f"{len(finished)} episodes ended, {rate:.3g} decisions/s"
+
     while len(place):
-        progress(doing, history.step, task.horizon, "steps", f"{len(finished)} episodes ended")
+        progress(doing, history.step, task.horizon, "steps", said())
         seen(environments)
         present = history.observations[:, -1]
         outside[place] += model.tokenizer.beyond("observation", present).sum(-1)
-        actions = checked(agent.act(model, history), history, task)
+        if again and history.step < again.steps:
+            actions = again.actions[place, history.step]
+        else:
+            if again:
+                again.remind(history, place)
+                again = None
+            actions = checked(agent.act(model, history), history, task)
+            decisions += len(place)
         outcome = environments.step(actions)
         returns[place] += outcome.rewards
         # Rewards that come at the end come too late for whoever plays.
@@ -142,7 +215,10 @@ def play(
         if over.any():
             history.keep(~over)
             place = place[~over]
-    progress(doing, task.horizon, task.horizon, "steps", f"{len(finished)} episodes ended")
+        if len(place) and not again and time.monotonic() - kept >= KEEP_SECONDS:
+            keep(Underway.of(history, rows[place]))
+            kept = time.monotonic()
+    progress(doing, task.horizon, task.horizon, "steps", said())
     return [finished[number] for number in rows.tolist()]
 
 

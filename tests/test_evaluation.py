@@ -1,5 +1,6 @@
 """Playing episodes: seeds, ends, rewards that come late, and agents that misbehave."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -163,3 +164,20 @@ def test_an_evaluation_of_nothing_is_refused() -> None:
             Evaluation(**wrong)
     with pytest.raises(SeqrlError, match="do not fit"):
         Evaluation(times=11).milestones(10)
+
+
+def test_progress_says_how_fast_it_decides() -> None:
+    """Whoever waits for a planner wants to know whether it will end today."""
+    heard: list[tuple[float, float, str]] = []
+
+    def progress(doing: str, done: float, total: float, unit: str, note: str = "") -> None:
+        heard.append((done, total, note))
+
+    episodes = played(Scripted(), toy(), range(6), progress=progress)
+    steps = max(episode.length for episode in episodes)
+    assert [done for done, *_ in heard[:-1]] == [*range(steps)] and heard[-1][0] == heard[-1][1]
+    said = [
+        re.fullmatch(r"(\d) episodes ended, ([\d.e+]+) decisions/s", note) for *_, note in heard
+    ]
+    assert all(said) and said[0] and said[-1]
+    assert float(said[0][2]) == 0 and float(said[-1][2]) > 0 and said[-1][1] == "6"

@@ -3,10 +3,13 @@
 Every episode that has ended stays in the file; the same command goes on with the others.
 """
 
+import hashlib
+import json
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ from seqrl.policy import Policy
 from seqrl.progress import Progress, silent
 from seqrl.runs.experiment import with_settings
 from seqrl.runs.origin import Origin
+from seqrl.runs.underway import read_underway, write_underway
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +150,8 @@ def _side(
         with told_plainly(file, "writing a table"):
             replace_file(file, json_lines(lines))
 
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    middle = file.with_name(f".{file.name}-{digest[:12]}.underway")
     play(
         policy.agent,
         policy.model,
@@ -155,7 +161,10 @@ def _side(
         told=told,
         progress=progress,
         doing=settings or "as it was run",
+        begun=read_underway(middle) if missing else None,
+        keep=partial(write_underway, middle),
     )
+    middle.unlink(missing_ok=True)
     rows = [found[number] for number in range(episodes)]
     returns, lengths = (tuple(row[name] for row in rows) for name in ("return", "length"))
     return Side(changes=changes, origin=origin, returns=returns, lengths=lengths)

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ from seqrl.runs.identity import hash_of, identity_of, machine, versions
 from seqrl.runs.parting import parted
 from seqrl.runs.record import RunRecord, read_record, write_record
 from seqrl.runs.source import Source
+from seqrl.runs.underway import read_underway, write_underway
 from seqrl.seeds import seed_for
 from seqrl.tasks.environment import Environments
 from seqrl.tasks.task import Task
@@ -251,7 +253,9 @@ class _Run:
                 f"{journal} has lost episodes, and the training has gone on since: the disk was "
                 f"not in time for a power cut. Remove {self.place.work} to begin anew."
             )
-        began, taken_up = time.monotonic(), bool(played)
+        middle = self.place.work / f"underway-{update}.safetensors"
+        begun = read_underway(middle)
+        began, taken_up = time.monotonic(), bool(played or begun)
         with journal.open("a") as out:
 
             def told(episode: Played) -> None:
@@ -267,9 +271,12 @@ class _Run:
                 told=told,
                 progress=self.progress,
                 doing=f"playing {count} episodes after {update:,} updates",
+                begun=begun,
+                keep=partial(write_underway, middle),
             ):
                 played[episode.number] = episode.plain()
         to_disk(journal)  # before the training goes on
+        middle.unlink(missing_ok=True)
         returns = [played[number]["return"] for number in range(count)]
         mean = float(np.mean(returns))
         return {

@@ -9,12 +9,14 @@ import pytest
 import torch
 
 from seqrl.agents.agent import Agent
-from seqrl.evaluation import play
+from seqrl.episodes import Array, History
+from seqrl.evaluation import Played, Underway, play
 from seqrl.nets.model import Model
 from seqrl.plain import from_plain, to_plain
 from seqrl.policy import Policy
 from seqrl.runs.parting import parted
 from seqrl.runs.source import Source
+from seqrl.runs.underway import read_underway, write_underway
 from seqrl.tasks.environment import Environments
 from seqrl.tokens.tokenizer import fit
 from seqrl.tokens.windows import Windows
@@ -92,6 +94,50 @@ def test_a_return_does_not_depend_on_who_plays_beside_it(kind: type[Agent], sour
     assert played([3]) == {3: forty[3]}
     seven = [8, 3, 39, 20, 0, 17, 4]
     assert played(seven) == {number: forty[number] for number in seven}
+
+
+@AGENTS
+def test_playing_goes_on_where_it_was_killed(
+    kind: type[Agent], source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours of planning, lost; or taken up with other chance, or without the rest of a plan."""
+    agent = small(kind)
+    if "replan_every" in vars(agent):
+        agent = small(kind, replan_every=2)
+    model = model_of(agent, source)
+    whole = play(agent, model, source.task, seed=5, numbers=range(9))
+    monkeypatch.setattr("seqrl.evaluation.KEEP_SECONDS", 0.0)
+    for cut in (1, 2, 5):
+        ended: list[Played] = []
+
+        def keep(underway: Underway, cut: int = cut) -> None:
+            write_underway(tmp_path / "underway", underway)
+            if underway.steps == cut:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            play(agent, model, source.task, seed=5, numbers=range(9), told=ended.append, keep=keep)
+        missing = [number for number in range(9) if number not in {one.number for one in ended}]
+        begun = read_underway(tmp_path / "underway")
+        assert begun is not None and [*begun.numbers] == missing and begun.steps == cut
+        acted = Counting(agent)
+        ended += play(acted, model, source.task, seed=5, numbers=missing, begun=begun)  # type: ignore[arg-type]
+        assert sorted(ended, key=lambda one: one.number) == whole
+        assert acted.times == max(one.length for one in ended) - cut, "what was done is not redone"
+        elsewhere = play(agent, model, source.task, seed=5, numbers=range(9), begun=begun)
+        assert elsewhere == whole, "of other episodes it is of no use"
+
+
+class Counting:
+    """An agent, counted."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent, self.times = agent, 0
+
+    def act(self, model: Model, history: History) -> Array:
+        """Act."""
+        self.times += 1
+        return self.agent.act(model, history)
 
 
 @AGENTS
