@@ -66,5 +66,7 @@ def plane_body(task: Task) -> PlaneBody | None:
         return None
     seen = bare.reset(seed=0)[0][: task.observation_width]
     told = np.concatenate([bare.data.qpos[1:], bare.data.qvel])
-    ahead = np.array_equal(model.jnt_axis[0], [1.0, 0.0, 0.0])
-    return PlaneBody(bare) if ahead and np.array_equal(seen, told) else None
+    kinds = mujoco().mjtJoint.mjJNT_SLIDE, mujoco().mjtGeom.mjGEOM_CAPSULE
+    ahead = model.jnt_type[0] == kinds[0] and np.array_equal(model.jnt_axis[0], [1.0, 0.0, 0.0])
+    drawn = ahead and (model.geom_type == kinds[1]).any()
+    return PlaneBody(bare) if drawn and np.array_equal(seen, told) else None
