@@ -53,9 +53,11 @@ class Planned:
         names = tuple(slot.label for slot in slots if slot.name == "observation")
         about = {"episode": played.number, "environment_seed": played.seed, **origin.facts}
         said = f"episode {played.number} (environment seed {played.seed})"
+        every = self._agent.replan_every
+        followed = f" A plan is followed for {every} step{'s' * (every > 1)}, then a later one."
         return Imagined(
             about={**origin.columns(), **in_cells(about)},
-            caption=origin.caption(said),
+            caption=origin.caption(said) + followed,
             names=names,
             meanings=self._body.names if self._body else names,
             simulated=self._seen.astype(np.float64),

@@ -88,6 +88,7 @@ def test_plans_are_those_that_were_made(
                 )
     assert f"episode {number} (environment seed {one.seed})" in imagined.caption
     assert "plans 3 steps, 4 beams" in imagined.caption
+    assert f"followed for {every} step" in imagined.caption, "others acted in what then came"
 
 
 def test_an_imagined_end_ends_the_plan(tmp_path: Path) -> None:
