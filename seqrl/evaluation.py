@@ -156,13 +156,15 @@ def play(
     progress: Progress = silent,
     doing: str = "playing",
     seen: Callable[["Environments"], None] = lambda environments: None,
+    stepped: Callable[[Array, History], None] = lambda numbers, history: None,
     pictures: bool = False,
     begun: Underway | None = None,
     keep: Callable[[Underway], None] = lambda underway: None,
 ) -> list[Played]:
     """Play the episodes with these numbers, in their order. `told` hears of each when it ends;
-    `seen` is called before every step, for whoever wants to look, and with `pictures` can. `keep`
-    now and then gets what is needed to go on, which is then said as `begun`."""
+    `seen` is called before every step, for whoever wants to look, and with `pictures` can;
+    `stepped` after it, with the numbers of the episodes that took it, one a row of the history.
+    `keep` now and then gets what is needed to go on, which is then said as `begun`."""
     from seqrl.tasks.environment import Environments
 
     if not numbers:
@@ -206,6 +208,7 @@ def play(
         # Rewards that come at the end come too late for whoever plays.
         heard = np.zeros(len(place)) if task.rewards_at_end else outcome.rewards
         history.add(actions, heard, outcome.observations)
+        stepped(rows[place], history)
         over = outcome.terminated | outcome.timed_out
         for at, terminated in zip(place[over], outcome.terminated[over], strict=True):
             number, sum_, beyond = int(rows[at]), float(returns[at]), int(outside[at])

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from seqrl.cli import (
+    attention,
     behaviours,
     compare,
     data,
@@ -39,6 +40,7 @@ app.command("run")(run.run)
 app.command("play")(play.play)
 app.command("targets")(targets.targets)
 app.command("compare")(compare.compare)
+app.command("attention")(attention.attention)
 app.command("import-hf")(exchange.import_hf)
 app.command("export-hf")(exchange.export_hf)
 app.command("tasks")(tasks.tasks)

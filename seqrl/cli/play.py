@@ -11,7 +11,10 @@ from seqrl.cli.run import DEVICE, THREADS
 from seqrl.cli.tasks import JSON
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seqrl.evaluation import Played
+    from seqrl.runs.imagined import Imagined
     from seqrl.runs.origin import Origin
     from seqrl.tasks.task import Task
 
@@ -36,25 +39,38 @@ def play(
         Path | None,
         typer.Option(help="Film the first episode: an .mp4 file (extra 'video'), or a .gif."),
     ] = None,
+    plans: Annotated[
+        Path | None,
+        typer.Option(
+            help="Draw plans of the first episode, beside what then came: a .png file, and their "
+            "numbers in a .csv beside it. For agents that plan: TT."
+        ),
+    ] = None,
     device: DEVICE = "auto",
     threads: THREADS = None,
     as_json: JSON = False,
 ) -> None:
-    """Play a checkpoint: a line an episode, and a film if you like. Needs no data.
+    """Play a checkpoint: a line an episode; a film and a figure of plans if you like. Needs no
+    data.
 
     Episode i of seed S is the same as in the evaluation of a run with seed S.
     """
     from seqrl.evaluation import play as played_with
+    from seqrl.report.figures import check_picture
     from seqrl.runs.origin import Origin, loaded
+    from seqrl.runs.planned import Planned
     from seqrl.video import check_target, filming
 
     if video:
         check_target(video)
+    if plans:
+        check_picture(plans)
     amount = f"{episodes} episode{'s' * (episodes > 1)}"
     policy = loaded(checkpoint, device=device, threads=threads)
     if target is not None:
         policy = policy.asking(target)
     origin = Origin.of(checkpoint, policy, seed)
+    planned = Planned(policy, 0) if plans else None
     film = filming(video) if video else nullcontext(lambda environments: None)
     with shown_progress() as progress, film as look:
         played = played_with(
@@ -66,13 +82,33 @@ def play(
             progress=progress,
             doing=f"playing {amount}",
             seen=look,
+            stepped=planned.look if planned else lambda numbers, history: None,
             pictures=video is not None,
         )
-    _say_played(played, policy.task, origin, video, as_json)
+    files = {"video": video, "plans": plans, "plans_table": None}
+    if plans and planned:
+        files["plans_table"] = _draw(planned.imagined(origin, played[0]), plans)
+    _say_played(played, policy.task, origin, files, as_json)
+
+
+def _draw(imagined: "Imagined", picture: Path) -> Path:
+    """Write the figure of plans, and the table beside it."""
+    from seqrl.report.figures import write_figure
+    from seqrl.report.plans import plans_figure
+    from seqrl.runs.imagined import write_imagined
+
+    table = picture.with_suffix(".csv")
+    write_imagined(table, imagined)
+    write_figure(plans_figure(imagined), picture, imagined.caption)
+    return table
 
 
 def _say_played(
-    played: "list[Played]", task: "Task", origin: "Origin", video: Path | None, as_json: bool
+    played: "list[Played]",
+    task: "Task",
+    origin: "Origin",
+    files: "Mapping[str, Path | None]",
+    as_json: bool,
 ) -> None:
     from dataclasses import asdict
 
@@ -86,7 +122,8 @@ def _say_played(
     if as_json:
         rows = [{**one.plain(), "score": task.scored(one.return_)} for one in played]
         summary = {"episodes": rows, "return": mean, "score": task.scored(mean)}
-        say_json({**asdict(origin), **summary, "video": str(video) if video else None})
+        named = {name: str(file) if file else None for name, file in files.items()}
+        say_json({**asdict(origin), **summary, **named})
         return
     rest = [(str(one.length), "terminated" if one.terminated else "time was up") for one in played]
     say_table(
@@ -100,5 +137,8 @@ def _say_played(
     say(origin.caption(f"{len(played)} episode{'s' * (len(played) > 1)}"))
     if origin.trained_with:
         remark("versions have changed since the training: returns may be others than recorded.")
-    if video:
-        say(f"film of episode {played[0].number}: {video}")
+    first = f"of episode {played[0].number}"
+    if files["video"]:
+        say(f"film {first}: {files['video']}")
+    if files["plans"]:
+        say(f"plans {first}: {files['plans']}, table {files['plans_table']}")

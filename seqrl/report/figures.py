@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqrl.data.whole import replace_file
-from seqrl.errors import told_plainly
+from seqrl.errors import SeqrlError, told_plainly
 from seqrl.report.following import achieved
 from seqrl.runs.record import fingerprint_in_words
 from seqrl.runs.sweep import Sweep
@@ -52,9 +52,14 @@ def targets_figure(sweep: Sweep) -> "Figure":
         axes.set_title(f"{sweep.about['agent']} on {sweep.about['data']}", fontsize="large")
         _add_scores(axes, sweep)
         seaborn.despine(fig=figure, right=not sweep.about["reference_minimum"])
-        caption = "\n".join(textwrap.wrap(caption_of(sweep), CAPTION_WIDTH))
-        figure.supxlabel(caption, fontsize="x-small", x=0.01, ha="left", color="0.3")
+        add_caption(figure, caption_of(sweep), CAPTION_WIDTH)
     return figure
+
+
+def add_caption(figure: "Figure", caption: str, width: int) -> None:
+    """Write under a figure what it must not be shown without, in lines of so many letters."""
+    lines = "\n".join(textwrap.wrap(caption, width))
+    figure.supxlabel(lines, fontsize="x-small", x=0.01, ha="left", color="0.3")
 
 
 def _draw(axes: "Axes", sweep: Sweep) -> None:
@@ -101,6 +106,14 @@ def _add_scores(axes: "Axes", sweep: Sweep) -> None:
         return zero + scores * (hundred - zero) / 100
 
     axes.secondary_yaxis("right", functions=(score, return_)).set_ylabel("score achieved")
+
+
+def check_picture(file: Path) -> None:
+    """Refuse, before anything is played, a figure that could not be written."""
+    if file.suffix.lower() != ".png":
+        raise SeqrlError(f"A figure is a .png file; {file} is none.")
+    if not file.absolute().parent.is_dir():
+        raise SeqrlError(f"There is no folder {file.absolute().parent} for {file.name}.")
 
 
 def write_figure(figure: "Figure", file: Path, caption: str) -> None:

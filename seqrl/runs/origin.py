@@ -68,6 +68,25 @@ class Origin:
             trained_with={name: was for name, was in then.items() if now.get(name) != was},
         )
 
+    def columns(self) -> dict[str, str]:
+        """Return what every row of a table says of it; what the agent says of itself is left out,
+        as a table may be of many targets."""
+        return in_cells(
+            {
+                "agent": self.agent,
+                "data": self.data,
+                "fingerprint": self.fingerprint,
+                "environment": self.environment,
+                "updates": self.updates,
+                "training_seed": self.training_seed,
+                "imported": self.imported,
+                "checkpoint_sha256": self.checkpoint_sha256,
+                "seed": self.seed,
+                "precision": self.precision,
+                **self.versions,
+            }
+        )
+
     def caption(self, episodes: str) -> str:
         """Say it all in a sentence; `episodes` says what was played."""
         facts = facts_in_words(self.facts)
@@ -83,6 +102,11 @@ class Origin:
             + (f"; trained with {_listed(self.trained_with)}" if self.trained_with else "")
             + "."
         )
+
+
+def in_cells(about: Mapping[str, Any]) -> dict[str, str]:
+    """Return plain data as a table holds it: nothing is an empty cell."""
+    return {name: "" if value is None else str(value) for name, value in about.items()}
 
 
 def _listed(versions: Mapping[str, str]) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from seqrl.data.whole import replace_file
 from seqrl.errors import DataError, told_plainly
+from seqrl.runs.table import write_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,18 +71,11 @@ OWN = tuple(field.name.rstrip("_") for field in fields(AskedEpisode))
 
 def write_sweep(file: Path, sweep: Sweep) -> None:
     """Put a sweep in the place of `file`."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    shared = sweep.shared
-    writer.writerow([*OWN, *shared])
-    for asked in sweep.targets:
-        for row in sweep.of(asked):
-            own = [getattr(row, field.name) for field in fields(AskedEpisode)]
-            cells = ["" if value is None else repr(value) for value in own]
-            writer.writerow([*cells, *shared.values()])
-    with told_plainly(file, "writing a table"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, out.getvalue())
+    names = [field.name for field in fields(AskedEpisode)]
+    rows = (
+        [getattr(row, name) for name in names] for asked in sweep.targets for row in sweep.of(asked)
+    )
+    write_table(file, OWN, rows, sweep.shared)
 
 
 def take_up(file: Path, begun: Sweep) -> Sweep:

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqrl.data.alone import alone
-from seqrl.errors import SeqrlError, told_plainly
+from seqrl.errors import SeqrlError
 from seqrl.evaluation import play
 from seqrl.policy import Policy
 from seqrl.progress import Progress, silent
-from seqrl.runs.origin import Origin
+from seqrl.runs.origin import Origin, in_cells
 from seqrl.runs.sweep import AskedEpisode, Sweep, take_up, write_sweep
+from seqrl.runs.table import make_room
 from seqrl.tasks.task import Task
 from seqrl.tokens.tokenizer import DataFacts
 
@@ -60,22 +61,11 @@ def begin(policy: Policy, origin: Origin, episodes: int) -> Sweep:
     """Return the sweep of a checkpoint before anything is played."""
     data, reference = policy.model.tokenizer.data, policy.task.reference
     about = {
-        "agent": origin.agent,
-        "data": origin.data,
-        "fingerprint": origin.fingerprint,
-        "environment": origin.environment,
-        "updates": origin.updates,
-        "training_seed": origin.training_seed,
-        "imported": origin.imported,
-        "checkpoint_sha256": origin.checkpoint_sha256,
-        "seed": origin.seed,
-        "precision": origin.precision,
         "reference_minimum": reference.minimum if reference else None,
         "reference_maximum": reference.maximum if reference else None,
-        **origin.versions,
     }
     return Sweep(
-        about={name: "" if value is None else str(value) for name, value in about.items()},
+        about={**origin.columns(), **in_cells(about)},
         episodes=episodes,
         best_in_data=data.best_return,
         mean_in_data=data.mean_return,
@@ -93,8 +83,7 @@ def play_targets(
 ) -> Sweep:
     """Play what is not in `file` yet; everything that is in it then."""
     policy.asking(targets[0])  # an agent that asks for nothing says so before anything is played
-    with told_plainly(file.parent, "making the folder for a table"):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    make_room(file)
     lock = file.with_name(f".{file.name}.lock")
     with alone(lock, f"playing for {file}", progress):
         sweep = take_up(file, begin(policy, origin, episodes))

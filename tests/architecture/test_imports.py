@@ -53,6 +53,7 @@ SUBCLASSES = {
     "huggingface/trajectory_transformer.py": {"torch"},
     "nets/attention.py": {"torch"},
     "nets/dropout.py": {"torch"},
+    "nets/looking.py": {"torch"},
     "nets/model.py": {"torch"},
     "nets/perceptron.py": {"torch"},
     "nets/token_model.py": {"torch"},

@@ -11,11 +11,14 @@ from typing import Any, cast
 import imageio.v2 as imageio
 import numpy as np
 import pytest
+from PIL import Image
 
 from seqrl.agents.decision_transformer import DecisionTransformer
+from seqrl.agents.trajectory_transformer import TrajectoryTransformer
 from seqrl.training.checkpoint import read_checkpoint, write_checkpoint
 from tests.conftest import Ended
 from tests.playing import SMALL, needs_drawing, trained
+from tests.runs.making import small, toy_source, write_policy
 
 Run = Callable[..., Ended]
 
@@ -129,6 +132,42 @@ def test_films_that_cannot_be_written_are_refused_first(
     monkeypatch.setattr("seqrl.errors.find_spec", lambda module: None)
     extra = seqrl("play", file, "--video", tmp_path / "a.mp4")
     assert extra.status == 2 and "pip install 'seqrl[video]'" in extra.err
+
+
+def test_plans_are_drawn_and_change_nothing(seqrl: Run, tmp_path: Path) -> None:
+    """Looking on must not move what is looked at; and all files are told."""
+    file = tmp_path / "tt.safetensors"
+    write_policy(small(TrajectoryTransformer), toy_source(), file)
+    plain = played(seqrl, file, "--episodes", 2)
+    assert (plain["plans"], plain["plans_table"]) == (None, None)
+    picture = tmp_path / "plans" / "a.png"
+    picture.parent.mkdir()
+    found = played(seqrl, file, "--episodes", 2, "--plans", picture)
+    assert found["episodes"] == plain["episodes"]
+    assert (found["plans"], found["plans_table"]) == (
+        str(picture),
+        str(picture.with_suffix(".csv")),
+    )
+    assert {entry.name for entry in picture.parent.iterdir()} == {"a.png", "a.csv"}
+    with Image.open(picture) as image:
+        said = image.info["Description"]
+    for word in ("TrajectoryTransformer", "file/toy", "episode 0 (environment seed", "4 beams"):
+        assert word in said
+    text = seqrl("play", file, "--episodes", 1, "--plans", picture).out
+    assert f"plans of episode 0: {picture}, table {picture.with_suffix('.csv')}" in text
+
+
+def test_plans_that_cannot_be_drawn_are_refused_first(seqrl: Run, tmp_path: Path) -> None:
+    """After an hour of planning is the wrong moment."""
+    file = tmp_path / "none.safetensors"
+    wrong = seqrl("play", file, "--plans", "plans.pdf")
+    assert wrong.status == 2 and "A figure is a .png file" in wrong.err
+    nowhere = seqrl("play", file, "--plans", tmp_path / "no" / "a.png")
+    assert nowhere.status == 2 and "There is no folder" in nowhere.err
+    write_policy(small(DecisionTransformer), toy_source(), file)
+    ended = seqrl("play", file, "--plans", tmp_path / "a.png")
+    assert ended.status == 2 and "DecisionTransformer makes no plans" in ended.err
+    assert not ended.out and "playing" not in ended.err and not (tmp_path / "a.png").exists()
 
 
 def test_no_checkpoint(seqrl: Run, tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
-"""Sweeps for tests, made of plain numbers."""
+"""Sweeps, looks and plans for tests, made of plain numbers."""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from seqrl.runs.imagined import Imagined, Plan
+from seqrl.runs.looks import Looks, Token
 from seqrl.runs.sweep import AskedEpisode, Sweep
+from seqrl.tasks.poses import Poses
 
 ABOUT = {
     "agent": "DecisionTransformer",
@@ -40,3 +45,59 @@ def sweep_of(returns: Mapping[float, Sequence[float]], *, best: float, mean: flo
     )
     episodes = len(next(iter(returns.values())))
     return Sweep(about=ABOUT, episodes=episodes, best_in_data=best, mean_in_data=mean, rows=rows)
+
+
+def looks_of(*, steps: int, goals: int = 0, heads: int = 2) -> Looks:
+    """Make random looks of two layers; a step is two observations, an action, a hidden value."""
+    block = [("observation", 0), ("observation", 1), ("action", 0), ("value", 0)]
+    tokens = [
+        *(
+            Token(part="goal_observation", label=f"goal {i}", step=None, attended=True, known=True)
+            for i in range(goals)
+        ),
+        *(
+            Token(
+                part=part,
+                label=f"{part}[{dimension}]",
+                step=step,
+                attended=part != "value",
+                known=part != "value",
+            )
+            for step in range(steps)
+            for part, dimension in block
+        ),
+    ]
+    may = np.tri(len(tokens)) * np.array([token.attended for token in tokens])
+    drawn = np.random.default_rng(0).random((2, heads, len(tokens), len(tokens))) * may
+    weights = drawn / drawn.sum(-1, keepdims=True)
+    return Looks(about=ABOUT, caption="All of it.", tokens=tuple(tokens), weights=weights)
+
+
+def imagined_of(steps: Sequence[int], *, horizon: int, length: int, bodies: bool) -> Imagined:
+    """Make plans at these steps of an episode; what is imagined is too high, the more the later."""
+    simulated = np.arange(3.0 * (length + 1)).reshape(-1, 3)
+    plans = []
+    for step in steps:
+        ahead = np.arange(horizon)[:, None]
+        imagined = 3.0 * (step + ahead) + np.arange(3) + 0.1 * ahead
+        alive = len(simulated[step : step + horizon])
+        poses = [
+            Poses(ends=np.arange(n * 4.0).reshape(n, 1, 2, 2), radii=np.array([0.1]))
+            for n in (horizon, alive)
+        ]
+        plans.append(
+            Plan(
+                step=step,
+                imagined=imagined,
+                ends=step == steps[-1],
+                bodies=(poses[0], poses[1]) if bodies else None,
+            )
+        )
+    return Imagined(
+        about=ABOUT,
+        caption="All of it.",
+        names=("observation[0]", "observation[1]", "observation[2]"),
+        meanings=("height", "angle", "height velocity"),
+        simulated=simulated,
+        plans=tuple(plans),
+    )
