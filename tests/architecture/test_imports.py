@@ -59,6 +59,7 @@ SUBCLASSES = {
     "nets/transformer.py": {"torch"},
     "planning/beam_search.py": {"torch"},
     "planning/decoder.py": {"torch"},
+    "planning/imagining.py": {"torch"},
     "planning/live.py": {"torch"},
     "planning/sampling.py": {"torch"},
     "speed/dt.py": {"torch"},
