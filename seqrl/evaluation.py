@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqrl.agents.agent import Agent
-from seqrl.episodes import Array, History
+from seqrl.episodes import Array, Episode, History
 from seqrl.errors import SeqrlError
 from seqrl.progress import Progress, silent
 from seqrl.seeds import seed_for
@@ -102,9 +102,11 @@ def play(
     doing: str = "playing",
     seen: Callable[["Environments"], None] = lambda environments: None,
     pictures: bool = False,
+    kept: Callable[[int, Episode], None] = lambda number, episode: None,
 ) -> list[Played]:
     """Play the episodes with these numbers, in their order. `told` hears of each when it ends;
-    `seen` is called before every step, for whoever wants to look, and with `pictures` can."""
+    `seen` is called before every step, for whoever wants to look, and with `pictures` can. `kept`
+    gets each as a whole when it ends, with the rewards that the agent heard."""
     from seqrl.tasks.environment import Environments
 
     if not numbers:
@@ -134,11 +136,14 @@ def play(
         heard = np.zeros(len(place)) if task.rewards_at_end else outcome.rewards
         history.add(actions, heard, outcome.observations)
         over = outcome.terminated | outcome.timed_out
-        for at, terminated in zip(place[over], outcome.terminated[over], strict=True):
+        for row, at, terminated in zip(
+            np.flatnonzero(over).tolist(), place[over], outcome.terminated[over], strict=True
+        ):
             number, sum_, beyond = int(rows[at]), float(returns[at]), int(outside[at])
             played = Played(number, seeds[at], sum_, history.step, bool(terminated), beyond)
             finished[number] = played
             told(played)
+            kept(number, history.episode(row, terminated=played.terminated))
         if over.any():
             history.keep(~over)
             place = place[~over]

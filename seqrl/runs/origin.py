@@ -68,6 +68,23 @@ class Origin:
             trained_with={name: was for name, was in then.items() if now.get(name) != was},
         )
 
+    def columns(self) -> dict[str, str]:
+        """Return what every row of a table says; what the agent says of itself is left out."""
+        named: dict[str, Any] = {
+            "agent": self.agent,
+            "data": self.data,
+            "fingerprint": self.fingerprint,
+            "environment": self.environment,
+            "updates": self.updates,
+            "training_seed": self.training_seed,
+            "imported": self.imported,
+            "checkpoint_sha256": self.checkpoint_sha256,
+            "seed": self.seed,
+            "precision": self.precision,
+            **self.versions,
+        }
+        return {name: "" if value is None else str(value) for name, value in named.items()}
+
     def caption(self, episodes: str) -> str:
         """Say it all in a sentence; `episodes` says what was played."""
         facts = facts_in_words(self.facts)

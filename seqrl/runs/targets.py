@@ -59,23 +59,12 @@ def targets_in(text: str) -> list[float]:
 def begin(policy: Policy, origin: Origin, episodes: int) -> Sweep:
     """Return the sweep of a checkpoint before anything is played."""
     data, reference = policy.model.tokenizer.data, policy.task.reference
-    about = {
-        "agent": origin.agent,
-        "data": origin.data,
-        "fingerprint": origin.fingerprint,
-        "environment": origin.environment,
-        "updates": origin.updates,
-        "training_seed": origin.training_seed,
-        "imported": origin.imported,
-        "checkpoint_sha256": origin.checkpoint_sha256,
-        "seed": origin.seed,
-        "precision": origin.precision,
-        "reference_minimum": reference.minimum if reference else None,
-        "reference_maximum": reference.maximum if reference else None,
-        **origin.versions,
-    }
     return Sweep(
-        about={name: "" if value is None else str(value) for name, value in about.items()},
+        about={
+            **origin.columns(),
+            "reference_minimum": str(reference.minimum) if reference else "",
+            "reference_maximum": str(reference.maximum) if reference else "",
+        },
         episodes=episodes,
         best_in_data=data.best_return,
         mean_in_data=data.mean_return,
