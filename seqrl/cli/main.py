@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from seqrl.cli import behaviours, data, doctor, exchange, play, run, show, speed, targets, tasks
+from seqrl.cli import (
+    behaviours,
+    data,
+    doctor,
+    exchange,
+    play,
+    predict,
+    run,
+    show,
+    speed,
+    targets,
+    tasks,
+)
 from seqrl.cli.output import complain
 from seqrl.errors import SeqrlError
 
@@ -26,6 +38,7 @@ app.command("show")(show.show)
 app.command("run")(run.run)
 app.command("play")(play.play)
 app.command("targets")(targets.targets)
+app.command("predict")(predict.predict)
 app.command("import-hf")(exchange.import_hf)
 app.command("export-hf")(exchange.export_hf)
 app.command("tasks")(tasks.tasks)

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from seqrl.runs.sweep import Sweep
 
 
+OUT = Annotated[
+    Path | None,
+    typer.Option(help="Folder, or file without ending; by default beside the checkpoint."),
+]
+
+
 def targets(
     checkpoint: CHECKPOINT,
     targets: Annotated[
@@ -31,10 +37,7 @@ def targets(
     ] = 10,
     episodes: Annotated[int, typer.Option(help="To play for each target.", min=1)] = 20,
     seed: SEED = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder, or file without ending; by default beside the checkpoint."),
-    ] = None,
+    out: OUT = None,
     device: DEVICE = "auto",
     threads: THREADS = None,
     as_json: JSON = False,
@@ -55,7 +58,7 @@ def targets(
     origin = Origin.of(checkpoint, policy, seed)
     data = policy.model.tokenizer.data
     asked = targets_in(targets) if targets else usual_targets(data, policy.task, points)
-    table, picture = _places(checkpoint, out)
+    table, picture = places(checkpoint, out, "targets")
     with shown_progress() as progress:
         sweep = play_targets(
             policy,
@@ -89,9 +92,9 @@ def targets(
     say(f"  figure  {picture}")
 
 
-def _places(checkpoint: Path, out: Path | None) -> tuple[Path, Path]:
-    """Return where the table and the figure go."""
-    stem = f"{checkpoint.stem}-targets"
+def places(checkpoint: Path, out: Path | None, what: str) -> tuple[Path, Path]:
+    """Return where the table and the figure of something go."""
+    stem = f"{checkpoint.stem}-{what}"
     if out is None:
         place = checkpoint.with_name(stem)
     elif out.is_dir():

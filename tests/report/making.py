@@ -1,7 +1,10 @@
-"""Sweeps for tests, made of plain numbers."""
+"""Sweeps and predictions for tests, made of plain numbers."""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from seqrl.runs.prediction import Example, HorizonError, Prediction
 from seqrl.runs.sweep import AskedEpisode, Sweep
 
 ABOUT = {
@@ -40,3 +43,41 @@ def sweep_of(returns: Mapping[float, Sequence[float]], *, best: float, mean: flo
     )
     episodes = len(next(iter(returns.values())))
     return Sweep(about=ABOUT, episodes=episodes, best_in_data=best, mean_in_data=mean, rows=rows)
+
+
+def prediction_of(errors: Mapping[str, Sequence[float]]) -> Prediction:
+    """Make a prediction of each model's errors; the last has no standard error."""
+    rows = tuple(
+        HorizonError(
+            model=model,
+            horizon=ahead,
+            error=error,
+            standard_error=0.01 if ahead < len(found) else None,
+            stretches=9 - ahead,
+            episodes=2,
+        )
+        for model, found in errors.items()
+        for ahead, error in enumerate(found, 1)
+    )
+    steps = len(next(iter(errors.values())))
+    line = np.arange(steps, dtype=np.float32)[:, None]
+    example = Example(
+        episode=1,
+        begin=17,
+        dimensions=(0, 3),
+        simulated=np.concatenate([line, -line], 1),
+        predicted={
+            model: np.concatenate([line + place, -line - place], 1)
+            for place, model in enumerate(errors, 1)
+        },
+    )
+    return Prediction(
+        about=ABOUT,
+        plays="plans 5 steps",
+        episodes=3,
+        windows={"checkpoint": 4, "markov": 2},
+        markov_sha256="aabbccdd" * 8 if "markov" in errors else None,
+        left_out=(),
+        rows=rows,
+        example=example,
+    )
