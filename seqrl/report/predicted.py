@@ -19,9 +19,9 @@ def labels_of(prediction: Prediction) -> dict[str, str]:
     agent, window = prediction.about["agent"], prediction.windows["checkpoint"]
     said = {
         "checkpoint": f"{agent}, window of {window} steps",
-        "markov": "Markov model: sees the present step alone",
-        "unchanged": "all stays as it was",
-        "bins": "what bins cost by themselves",
+        "markov": "Markov model, one step",
+        "unchanged": "stays as it was",
+        "bins": "bins alone",
     }
     return {model: said[model] for model in prediction.models}
 
@@ -43,6 +43,7 @@ def prediction_caption(prediction: Prediction) -> str:
         + ("all reach" if far.stretches == near.stretches else f"{far.stretches} reach")
         + f" {far.horizon} steps ahead."
     )
+    told.append("Bins alone: what was seen, put into the bins and taken out again.")
     left_out = ", ".join(map(str, prediction.left_out))
     told.append(
         "Error: root mean square over the dimensions of the observation, each in half of what lies "

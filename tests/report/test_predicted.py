@@ -22,9 +22,9 @@ def test_every_line_stands_where_it_should() -> None:
     lines = {str(line.get_label()): np.array(line.get_xydata(), float) for line in top.get_lines()}
     for label, model in {
         "DecisionTransformer, window of 4 steps": "checkpoint",
-        "Markov model: sees the present step alone": "markov",
-        "all stays as it was": "unchanged",
-        "what bins cost by themselves": "bins",
+        "Markov model, one step": "markov",
+        "stays as it was": "unchanged",
+        "bins alone": "bins",
     }.items():
         np.testing.assert_allclose(lines[label], np.stack([[1, 2, 3], ERRORS[model]], 1))
     assert len(top.collections) == 4, "a band each"
@@ -43,6 +43,7 @@ def test_the_caption_says_what_was_measured() -> None:
         "seqrl/hopper-medium-v1", "01234567", "fedcba98", "Hopper-v4",
         "3 episodes (plans 5 steps), seed 7",
         "Markov model aabbccdd: trained alike, with windows of 2 steps",
+        "Bins alone: what was seen",
         "8 stretches of 2 episodes", "6 reach 3 steps ahead", "torch 2.8.0", "mujoco 3.3.0",
         "episode 1 from step 17", "16 and 84 %",
     ):  # fmt: skip
