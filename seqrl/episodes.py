@@ -288,6 +288,18 @@ class History:
         self.step += 1
         self._observations[:, self.step] = observations
 
+    def episode(self, row: int, *, terminated: bool) -> Episode:
+        """Return a row as an episode that has just ended, free of the others."""
+        seen = self.observations[row].copy()
+        return Episode(
+            observations=seen[:-1],
+            actions=self.actions[row].copy(),
+            rewards=self.rewards[row].astype(np.float32),
+            terminated=terminated,
+            timed_out=not terminated,
+            next_observations=seen[1:],
+        )
+
     def keep(self, rows: Array) -> None:
         """Keep the rows named by a mask or by their numbers; the others have finished."""
         chosen = np.arange(len(self))[rows]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqrl.agents.agent import Agent
-from seqrl.episodes import Array, History
+from seqrl.episodes import Array, Episode, History
 from seqrl.errors import SeqrlError
 from seqrl.progress import Progress, silent
 from seqrl.seeds import seed_for
@@ -158,13 +158,15 @@ def play(
     seen: Callable[["Environments"], None] = lambda environments: None,
     stepped: Callable[[Array, History], None] = lambda numbers, history: None,
     pictures: bool = False,
+    whole: Callable[[int, Episode], None] = lambda number, episode: None,
     begun: Underway | None = None,
     keep: Callable[[Underway], None] = lambda underway: None,
 ) -> list[Played]:
     """Play the episodes with these numbers, in their order. `told` hears of each when it ends;
     `seen` is called before every step, for whoever wants to look, and with `pictures` can;
-    `stepped` after it, with the numbers of the episodes that took it, one a row of the history.
-    `keep` now and then gets what is needed to go on, which is then said as `begun`."""
+    `stepped` after it, with the numbers of the episodes that took it, one a row of the history;
+    `whole` gets each as a whole when it ends, with the rewards that the agent heard. `keep` now and
+    then gets what is needed to go on, which is then said as `begun`."""
     from seqrl.tasks.environment import Environments
 
     if not numbers:
@@ -210,11 +212,14 @@ def play(
         history.add(actions, heard, outcome.observations)
         stepped(rows[place], history)
         over = outcome.terminated | outcome.timed_out
-        for at, terminated in zip(place[over], outcome.terminated[over], strict=True):
+        for row, at, terminated in zip(
+            np.flatnonzero(over).tolist(), place[over], outcome.terminated[over], strict=True
+        ):
             number, sum_, beyond = int(rows[at]), float(returns[at]), int(outside[at])
             played = Played(number, seeds[at], sum_, history.step, bool(terminated), beyond)
             finished[number] = played
             told(played)
+            whole(number, history.episode(row, terminated=played.terminated))
         if over.any():
             history.keep(~over)
             place = place[~over]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from seqrl.agents.agent import Agent
-from seqrl.episodes import Array, History
+from seqrl.episodes import Array, Episode, History
 from seqrl.errors import SeqrlError
 from seqrl.evaluation import Evaluation, environment_seed, generator_of, play
 from seqrl.seeds import seed_for
@@ -113,6 +113,24 @@ def test_each_ended_episode_is_told_at_once() -> None:
     assert sorted(heard, key=lambda e: e.number) == found
     assert [episode.length for episode in heard] == [step + 1 for step in at]
     assert steps[-1] == task.horizon
+
+
+def test_episodes_that_are_kept_are_whole() -> None:
+    """Whoever looks at them later must not find another row's steps, or miss the last."""
+    task, agent, whole = toy(), Scripted(noise=0.3), dict[int, Episode]()
+    for one in played(agent, task, range(10), whole=whole.__setitem__):
+        kept = whole[one.number]
+        assert (len(kept), kept.terminated) == (one.length, one.terminated)
+        assert kept.timed_out != kept.terminated and kept.next_observations is not None
+        assert kept.return_ == pytest.approx(one.return_, abs=1e-5)
+        environments = Environments(task, 1)
+        seen = environments.start([one.seed])
+        for step in range(len(kept)):
+            np.testing.assert_array_equal(kept.observations[step], seen[0])
+            outcome = environments.step(kept.actions[step : step + 1])
+            seen = outcome.observations
+            np.testing.assert_array_equal(kept.next_observations[step], seen[0])
+            assert kept.rewards[step] == np.float32(outcome.rewards[0])
 
 
 def test_rewards_that_come_at_the_end_are_not_heard_before() -> None:

@@ -15,6 +15,7 @@ from seqrl.cli import (
     doctor,
     exchange,
     play,
+    predict,
     run,
     show,
     speed,
@@ -41,6 +42,7 @@ app.command("play")(play.play)
 app.command("targets")(targets.targets)
 app.command("compare")(compare.compare)
 app.command("attention")(attention.attention)
+app.command("predict")(predict.predict)
 app.command("import-hf")(exchange.import_hf)
 app.command("export-hf")(exchange.export_hf)
 app.command("tasks")(tasks.tasks)

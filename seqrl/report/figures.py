@@ -5,6 +5,7 @@ They are drawn without a window system, and without touching matplotlib's global
 
 import io
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,11 @@ CAPTION_WIDTH = 112
 
 def caption_of(sweep: Sweep) -> str:
     """Say what the numbers of a sweep must not be told without."""
-    about = sweep.about
+    return in_words(sweep.about, f"{sweep.episodes} episodes a target")
+
+
+def in_words(about: Mapping[str, str], played: str) -> str:
+    """Say what stands in every row of a table; `played` is how much."""
     seed, content = about["training_seed"], fingerprint_in_words(about["fingerprint"])
     packages = [name for name in ("seqrl", "torch", "gymnasium", "mujoco") if name in about]
     return (
@@ -34,7 +39,7 @@ def caption_of(sweep: Sweep) -> str:
         + (f" with seed {seed}" if seed else "")
         + (f" for {int(about['updates']):,} updates" if about["updates"] else "")
         + f", checkpoint {about['checkpoint_sha256'][:8]}. Played in {about['environment']}, "
-        f"{sweep.episodes} episodes a target, seed {about['seed']}, in {about['precision']}; "
+        f"{played}, seed {about['seed']}, in {about['precision']}; "
         + ", ".join(f"{name} {about[name]}" for name in packages)
         + "."
     )

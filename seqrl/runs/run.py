@@ -25,15 +25,14 @@ from seqrl.episodes import Array, Episodes
 from seqrl.errors import DataError, SeqrlError, told_plainly
 from seqrl.evaluation import Played, play
 from seqrl.plain import to_plain
-from seqrl.policy import about_policy
 from seqrl.progress import Progress, silent
 from seqrl.runs.experiment import RunSpec
 from seqrl.runs.identity import hash_of, identity_of, machine, versions
+from seqrl.runs.learning import trainer_of
 from seqrl.runs.parting import parted
 from seqrl.runs.record import RunRecord, read_record, write_record
 from seqrl.runs.source import Source
 from seqrl.runs.underway import read_underway, write_underway
-from seqrl.seeds import seed_for
 from seqrl.tasks.environment import Environments
 from seqrl.tasks.task import Task
 from seqrl.tokens.tokenizer import facts_of, fit
@@ -209,33 +208,17 @@ class _Run:
         return self._describe("done", training, evaluations, checkpoint, None)
 
     def _trainer(self) -> "Trainer":
-        """Fit the tokens, make the network, lay out the windows."""
-        import torch
-
-        from seqrl.tokens.windows import Windows
-        from seqrl.training.trainer import Trainer
-
-        agent, seed = self.spec.agent, self._seed("training")
-        tokenizer = fit(agent.layout(), self.episodes)
-        generator = torch.Generator().manual_seed(seed_for(seed, "weights"))
-        model = agent.model(tokenizer, generator).to(self.device)
-
-        def windows(chosen: Array) -> Windows:
-            return Windows(tokenizer, self.episodes, self.device, chosen)
-
-        return Trainer(
-            model,
-            windows(self.learnt),
-            agent.training,
-            seed=seed,
+        agent = self.spec.agent
+        return trainer_of(
+            agent,
+            self.source.task,
+            fit(agent.layout(), self.episodes),
+            self.episodes,
+            (self.learnt, self.held_out),
+            seed=self.spec.seed,
+            hash_=self.hash,
             folder=self.place.work,
-            about={
-                "hash": self.hash,
-                "seed": self.spec.seed,
-                "versions": versions(),
-                **about_policy(agent, self.source.task, tokenizer),
-            },
-            held_out=windows(self.held_out) if len(self.held_out) else None,
+            device=self.device,
             progress=self.progress,
             told=self.told,
         )
@@ -287,9 +270,6 @@ class _Run:
             "seconds": None if taken_up else round(time.monotonic() - began, 3),
             "episodes": [played[number] for number in range(count)],
         }
-
-    def _seed(self, purpose: str) -> int:
-        return seed_for(self.spec.seed, self.source.task.name, purpose)
 
     def _describe(
         self,

@@ -61,6 +61,7 @@ SUBCLASSES = {
     "planning/beam_search.py": {"torch"},
     "planning/beams.py": {"torch"},
     "planning/decoder.py": {"torch"},
+    "planning/imagining.py": {"torch"},
     "planning/likely_search.py": {"torch"},
     "planning/live.py": {"torch"},
     "planning/sampling.py": {"torch"},

@@ -1,4 +1,4 @@
-"""Sweeps, looks and plans for tests, made of plain numbers."""
+"""Sweeps, looks, plans and predictions for tests, made of plain numbers."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from seqrl.runs.imagined import Imagined, Plan
 from seqrl.runs.looks import Looks, Token
+from seqrl.runs.prediction import Example, HorizonError, Prediction
 from seqrl.runs.sweep import AskedEpisode, Sweep
 from seqrl.tasks.poses import Poses
 
@@ -100,4 +101,42 @@ def imagined_of(steps: Sequence[int], *, horizon: int, length: int, bodies: bool
         meanings=("height", "angle", "height velocity"),
         simulated=simulated,
         plans=tuple(plans),
+    )
+
+
+def prediction_of(errors: Mapping[str, Sequence[float]]) -> Prediction:
+    """Make a prediction of each model's errors; the last has no standard error."""
+    rows = tuple(
+        HorizonError(
+            model=model,
+            horizon=ahead,
+            error=error,
+            standard_error=0.01 if ahead < len(found) else None,
+            stretches=9 - ahead,
+            episodes=2,
+        )
+        for model, found in errors.items()
+        for ahead, error in enumerate(found, 1)
+    )
+    steps = len(next(iter(errors.values())))
+    line = np.arange(steps, dtype=np.float32)[:, None]
+    example = Example(
+        episode=1,
+        begin=17,
+        dimensions=(0, 3),
+        simulated=np.concatenate([line, -line], 1),
+        predicted={
+            model: np.concatenate([line + place, -line - place], 1)
+            for place, model in enumerate(errors, 1)
+        },
+    )
+    return Prediction(
+        about=ABOUT,
+        plays="plans 5 steps",
+        episodes=3,
+        windows={"checkpoint": 4, "markov": 2},
+        markov_sha256="aabbccdd" * 8 if "markov" in errors else None,
+        left_out=(),
+        rows=rows,
+        example=example,
     )

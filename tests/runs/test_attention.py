@@ -154,7 +154,7 @@ def test_windows_of_bins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert looks.tokens[7].label == "observation[0]" and looks.tokens[7].step == 1
     np.testing.assert_allclose(looks.weights.sum(-1), 1, atol=1e-5)
     assert "2 steps" not in looks.caption and "5 windows of 4 steps" in looks.caption
-    assert looks.about["plans"] == "3 steps, 4 beams, for the most reward" and looks.about["seed"] == "5"
+    assert looks.about["plans"].startswith("3 steps, 4 beams") and looks.about["seed"] == "5"
 
 
 def test_what_cannot_be_looked_into(tmp_path: Path) -> None:
