@@ -19,7 +19,7 @@ from seqrl.planning.likely_search import likely_search
 from seqrl.planning.settings import BeamSearch, MostLikely, Search
 from seqrl.tokens.windows import ready
 
-ENOUGH = 160
+ENOUGH = 200
 """Rows with which a CPU has its hands full: more at once are little faster, and mean more dummies
 when few episodes are left."""
 
