@@ -120,6 +120,8 @@ def from_plain(hint: Any, plain: Any, where: str = "") -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if isinstance(plain, hint):
             return plain
+        if isinstance(plain, str) and plain in kinds_of(hint):
+            return kinds_of(hint)[plain]()
         if not isinstance(plain, Mapping):
             raise _wrong(where, plain, hint)
         return _object(hint, plain, where)
@@ -130,6 +132,15 @@ def from_plain(hint: Any, plain: Any, where: str = "") -> Any:
             raise _wrong(where, plain, hint)
         return plain
     raise _wrong(where, plain, hint)
+
+
+def kinds_of(kind: type) -> dict[str, type]:
+    """Return what a person may call a dataclass of this kind: its subclasses, where it has any,
+    each standing for its defaults."""
+    found: dict[str, type] = {}
+    for inner in kind.__subclasses__():
+        found |= {inner.__name__: inner, **kinds_of(inner)}
+    return found
 
 
 def _one_of(hints: tuple[Any, ...], plain: Any, where: str) -> Any:
@@ -233,5 +244,7 @@ def in_words(hint: Any) -> str:
         return " or ".join(map(repr, get_args(hint)))
     if origin is tuple:
         return "a list of " + " and ".join(in_words(i) for i in get_args(hint) if i is not ...)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and kinds_of(hint):
+        return " or ".join(kinds_of(hint))
     plain = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
     return plain.get(hint, "none" if hint is type(None) else getattr(hint, "__name__", str(hint)))

@@ -76,6 +76,7 @@ def test_what_went_through_json_is_the_same(settings: Outer) -> None:
         ("name", "12", "12"),
         ("name", "true", "true"),
         ("many", "1,2", (1, 2)),
+        ("inner", "Other", Other()),
     ],
 )
 def test_a_field_is_changed_by_text(path: str, text: str, expected: object) -> None:
@@ -100,6 +101,7 @@ def test_a_field_is_changed_by_text(path: str, text: str, expected: object) -> N
         ("inner.limit", "x", "a number or none"),
         ("inner.pair", "1", "a list of a number and a number"),
         ("target", "middle", "a number or 'best' or 'worst'"),
+        ("inner", "Another", "inner is 'Another'; it must be Other"),
         ("target.x", "1", "no fields of its own"),
         ("", "1", "no field ''"),
     ],

@@ -51,11 +51,13 @@ def chosen(
 def _say_fields(agent: "Agent", path: str = "") -> None:
     from dataclasses import is_dataclass
 
-    from seqrl.plain import fields_of, in_words
+    from seqrl.plain import fields_of, in_words, kinds_of
 
     for name, hint in fields_of(type(agent)).items():
         value = getattr(agent, name)
         if is_dataclass(value):
+            if kinds_of(hint):
+                say(f"{path}{name}={type(value).__name__}  ({in_words(hint)})")
             _say_fields(value, f"{path}{name}.")  # type: ignore[arg-type]
         else:
             say(f"{path}{name}={value}  ({in_words(hint)})")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from seqrl.agents.agent import Agent
-from seqrl.plain import place_of
+from seqrl.plain import fields_of, kinds_of, place_of
 from seqrl.seeds import seed_for
 from seqrl.tasks.task import Task
 from seqrl.tokens.description import TokenRow, rows_of, unfitted, window_in_words
@@ -64,6 +64,8 @@ def _settings_of(agent: Agent, path: str = "") -> dict[str, Any]:
         if field.name == "training":
             continue
         if is_dataclass(value):
+            if kinds_of(fields_of(type(agent))[field.name]):
+                found[f"{path}{field.name}"] = type(value).__name__
             found |= _settings_of(value, f"{path}{field.name}.")  # type: ignore[arg-type]
         else:
             found[f"{path}{field.name}"] = value

@@ -4,8 +4,6 @@ one CSV file. Needs neither torch nor a simulator.
 Letters: H steps ahead, d dimensions that are drawn.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,9 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seqrl.data.whole import replace_file
 from seqrl.episodes import Array
-from seqrl.errors import told_plainly
+from seqrl.runs.table import write_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +114,6 @@ def mean_errors(
 
 def write_prediction(file: Path, prediction: Prediction) -> None:
     """Put the table in the place of `file`."""
-    own, out = [field.name for field in fields(HorizonError)], io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    shared = prediction.shared
-    writer.writerow([*own, *shared])
-    for row in prediction.rows:
-        cells = ["" if (cell := getattr(row, name)) is None else cell for name in own]
-        writer.writerow([*cells, *shared.values()])
-    with told_plainly(file, "writing a table"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(file, out.getvalue())
+    names = [field.name for field in fields(HorizonError)]
+    rows = ([getattr(row, name) for name in names] for row in prediction.rows)
+    write_table(file, names, rows, prediction.shared)

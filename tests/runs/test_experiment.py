@@ -116,7 +116,7 @@ def test_names_that_mean_nothing(tmp_path: Path) -> None:
     with pytest.raises(SeqrlError, match="no constant EXPERIMENT"):
         experiment_named(str(tmp_path / "empty.py"))
     quick = experiment_named("quick")
-    with pytest.raises(SeqrlError, match="It has DT, BC"):
+    with pytest.raises(SeqrlError, match="It has DT, TT, BC"):
         agent_named("TD3", quick, "hopper-medium")
     with pytest.raises(SeqrlError, match="no module 'nowhere'"):
         agent_named("nowhere:Agent", quick, "hopper-medium")
