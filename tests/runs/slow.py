@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+import seqrl.evaluation
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.episodes import Array, History
 from seqrl.evaluation import Evaluation
@@ -10,6 +11,8 @@ from seqrl.nets.network import Network
 from seqrl.nets.token_model import TokenModel
 from seqrl.runs.experiment import Experiment
 from seqrl.training.settings import Training
+
+seqrl.evaluation.KEEP_SECONDS = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

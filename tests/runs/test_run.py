@@ -344,7 +344,7 @@ def test_killed_in_training_and_in_evaluation_it_ends_the_same(tmp_path: Path) -
     reference = _command(whole)
     _killed_when(cut, lambda work: (work / "metrics.jsonl").exists(), chance)
     _killed_when(cut, lambda work: (work / "episodes-200.jsonl").exists(), chance)
-    _killed_when(cut, lambda work: (work / "episodes-400.jsonl").exists(), chance)
+    _killed_when(cut, lambda work: (work / "underway-400.safetensors").exists(), chance)
     assert not list(cut.rglob("seed-*.json")), "it was finished already: nothing was tested"
     assert _command(cut).wait() == 0 and reference.wait() == 0
     evaluations, weights = _finished(cut)
