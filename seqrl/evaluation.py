@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from seqrl.agents.agent import Agent
 from seqrl.episodes import Array, Episode, History
 from seqrl.errors import SeqrlError
-from seqrl.progress import Progress, silent
+from seqrl.progress import Progress, counted, silent
 from seqrl.seeds import seed_for
 from seqrl.tasks.task import Task
 
@@ -30,7 +30,7 @@ PRECISION = "float32"
 """What networks compute in while playing, on every device: in less, returns are others."""
 
 KEEP_SECONDS = 60.0
-"""How much playing a kill may lose."""
+"""How much playing a kill may lose, besides the step under way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,13 +88,16 @@ class Played:
 class Underway:
     """Episodes in the middle of being played: what was done in them, and what the agent remembers.
 
-    What was seen and got is not kept: it comes again when the same is done.
+    What was seen and got comes again when the same is done; only where that led to is kept, to be
+    compared.
     """
 
     numbers: NDArray[np.int64]
     """Of the episodes [B]."""
     actions: Array
     """Of all steps so far [B, t, a]."""
+    present: Array
+    """What is seen now [B, o]."""
     memory: Mapping[str, Array]
     """The agent's own [B, ...]."""
     chance: Sequence[Mapping[str, Any]]
@@ -106,6 +109,7 @@ class Underway:
         return cls(
             numbers=numbers,
             actions=history.actions.copy(),
+            present=history.observations[:, -1].copy(),
             memory={name: kept.copy() for name, kept in history.memory.items()},
             chance=[generator.bit_generator.state for generator in history.generators],
         )
@@ -124,15 +128,23 @@ class Underway:
         return Underway(
             numbers=numbers,
             actions=self.actions[rows],
+            present=self.present[rows],
             memory={name: kept[rows] for name, kept in self.memory.items()},
             chance=[self.chance[row] for row in rows],
         )
 
-    def remind(self, history: History, rows: NDArray[np.int64]) -> None:
-        """Give the agent back what it remembered of the rows that play."""
-        history.memory = {name: kept[rows] for name, kept in self.memory.items()}
-        for generator, row in zip(history.generators, rows, strict=True):
-            generator.bit_generator.state = self.chance[row]
+    def remind(self, history: History) -> None:
+        """Give the agent back what it remembered, if the same has led to the same."""
+        if not np.array_equal(self.present, history.observations[:, -1]):
+            raise SeqrlError(
+                "Episodes that were under way came to something else when their actions were "
+                "played again: the simulator, or the machine, is not the one that they were begun "
+                "with. Remove their file (underway-... in the run's folder under .work, "
+                ".....underway beside a table), and they are played anew."
+            )
+        history.memory = {name: kept.copy() for name, kept in self.memory.items()}
+        for generator, state in zip(history.generators, self.chance, strict=True):
+            generator.bit_generator.state = state
 
 
 def environment_seed(seed: int, task: Task, number: int) -> int:
@@ -185,24 +197,25 @@ def play(
     place = np.arange(len(rows))  # of each row that still plays, its place at the start
     finished: dict[int, Played] = {}
     model.eval()
-    began, decisions = time.monotonic(), 0
-    kept = began
+    began = kept = time.monotonic()
+    decisions = 0
 
     def said() -> str:
         rate = decisions / max(1e-9, time.monotonic() - began)
-        return f"{len(finished)} episodes ended, {rate:.3g} decisions/s"
+        return f"{counted(len(finished), 'episode')} ended, {rate:,.1f} decisions/s"
 
     while len(place):
-        progress(doing, history.step, task.horizon, "steps", said())
+        if again and history.step == again.steps:
+            again.remind(history)
+            again, began = None, time.monotonic()
+        if not again:
+            progress(doing, history.step, task.horizon, "steps", said())
         seen(environments)
         present = history.observations[:, -1]
         outside[place] += model.tokenizer.beyond("observation", present).sum(-1)
-        if again and history.step < again.steps:
+        if again:
             actions = again.actions[place, history.step]
         else:
-            if again:
-                again.remind(history, place)
-                again = None
             actions = checked(agent.act(model, history), history, task)
             decisions += len(place)
         outcome = environments.step(actions)

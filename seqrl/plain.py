@@ -134,10 +134,12 @@ def from_plain(hint: Any, plain: Any, where: str = "") -> Any:
     raise _wrong(where, plain, hint)
 
 
-def kinds_of(kind: type) -> dict[str, type]:
+def kinds_of(kind: Any) -> dict[str, type]:
     """Return what a person may call a dataclass of this kind: its subclasses, where it has any,
     each standing for its defaults."""
     found: dict[str, type] = {}
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        return found
     for inner in kind.__subclasses__():
         found |= {inner.__name__: inner, **kinds_of(inner)}
     return found
@@ -196,6 +198,11 @@ def _changed(settings: Any, path: list[str], value: Any, where: str) -> Any:
         made = _changed(inner, rest, value, where)
     else:
         made = from_plain(fields_of(type(settings))[name], value, where)
+        hint = fields_of(type(settings))[name]
+        if isinstance(value, str) and value in kinds_of(hint):  # what both kinds have stays
+            before, kept = getattr(settings, name), fields_of(type(made))
+            shared = {n: getattr(before, n) for n in kept if hasattr(before, n)}
+            made = dataclasses.replace(made, **shared)
     return dataclasses.replace(settings, **{name: made})
 
 

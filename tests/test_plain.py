@@ -13,6 +13,7 @@ from seqrl.plain import (
     class_at,
     declaration,
     from_plain,
+    kinds_of,
     to_plain,
 )
 
@@ -77,6 +78,7 @@ def test_what_went_through_json_is_the_same(settings: Outer) -> None:
         ("name", "true", "true"),
         ("many", "1,2", (1, 2)),
         ("inner", "Other", Other()),
+        ("name", "Other", "Other"),
     ],
 )
 def test_a_field_is_changed_by_text(path: str, text: str, expected: object) -> None:
@@ -111,6 +113,13 @@ def test_a_wrong_change_says_what_is_allowed(path: str, text: str, said: str) ->
     with pytest.raises(SeqrlError) as refusal:
         changed_by_text(Outer(), path, text)
     assert said in str(refusal.value)
+
+
+def test_another_kind_keeps_what_both_have() -> None:
+    """Who chooses another search did not ask for another horizon."""
+    before = Outer(inner=Inner(count=7, share=0.25))
+    assert changed_by_text(before, "inner", "Other").inner == Other(count=7, share=0.25)
+    assert kinds_of(Inner) == {"Other": Other} and kinds_of(Inner | None) == kinds_of(str) == {}
 
 
 def test_types_are_checked_in_plain_data_too() -> None:

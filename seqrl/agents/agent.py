@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from seqrl.episodes import Array, Episodes, History
 from seqrl.errors import SeqrlError
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Agent(ABC):
     """Subclass it as a frozen dataclass: fields, `layout`, `model`, `act`."""
+
+    acts_by: ClassVar[tuple[str, ...]] = ()
+    """Fields that change how it acts, and nothing of what it learns."""
 
     training: Training = Training()
 

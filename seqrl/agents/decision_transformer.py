@@ -5,7 +5,7 @@ The defaults are the published protocol for the D4RL locomotion tasks, as the au
 
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from seqrl.agents.agent import Agent
 from seqrl.agents.target import Target, target_return
@@ -34,6 +34,8 @@ class DecisionTransformer(Agent):
     - Actions are bounded by tanh *and* the task's bounds; the same where those are -1 and 1.
     - The return still wanted is computed from the rewards so far in float64, theirs in float32.
     """
+
+    acts_by: ClassVar[tuple[str, ...]] = ("target",)
 
     target: Target = "best_in_data"
     """Return asked for at the first step of an episode: a number, or a rule over the data."""

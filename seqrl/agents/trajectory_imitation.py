@@ -5,7 +5,7 @@ The network is the same; what is searched for is the most probable plan, not the
 
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from seqrl.episodes import Array, History
 from seqrl.errors import SeqrlError
 from seqrl.planning.settings import MostLikely, Search
 from seqrl.tokens.layout import Part
-from seqrl.tokens.tokenizer import DataFacts
+from seqrl.tokens.tokenizer import DataFacts, Tokenizer
 
 if TYPE_CHECKING:
+    import torch
+
     from seqrl.nets.token_model import TokenModel
 
 
@@ -37,9 +39,11 @@ class TrajectoryToGoal(TrajectoryImitation):
     goal, and a network of its own for it.
     """
 
+    acts_by: ClassVar[tuple[str, ...]] = (*TrajectoryTransformer.acts_by, "goal")
+
     goal: Target | tuple[float, ...] = "best_in_data"
     """The return of the whole episode, by a rule or a number; or an observation to end at, a number
-    for each of its dimensions."""
+    for each of its dimensions. Within what the data has: there are no bins beyond."""
 
     def goals(self) -> tuple[Part, ...]:
         """What is wanted: a return, or an observation."""
@@ -49,17 +53,36 @@ class TrajectoryToGoal(TrajectoryImitation):
     def _is_observation(self) -> bool:
         return isinstance(self.goal, tuple)
 
+    def model(self, tokenizer: Tokenizer, generator: "torch.Generator") -> "TokenModel":
+        """The same network, behind a goal of the right width."""
+        (name,) = tokenizer.layout.goals
+        width = tokenizer.widths[name]
+        if isinstance(self.goal, tuple) and len(self.goal) != width:
+            raise SeqrlError(
+                f"The goal has {len(self.goal)} numbers; an observation of {tokenizer.data.name} "
+                f"has {width}."
+            )
+        return super().model(tokenizer, generator)
+
     def plan(self, model: "TokenModel", history: History) -> Array:
         """Plan for every row: tokens [B, H, S]."""
         from seqrl.planning.live import planned
 
-        wanted = np.array(self.wanted(model.tokenizer.data), np.float32).reshape(1, -1)
         (name,) = model.tokenizer.layout.goals
-        return planned(model, self.search, history, {name: wanted.repeat(len(history), 0)})
+        goal = np.array(self.wanted(model.tokenizer.data), np.float32).reshape(1, -1)
+        return planned(model, self.search, history, {name: goal.repeat(len(history), 0)})
 
     def wanted(self, data: DataFacts) -> float | tuple[float, ...]:
         """Return the goal as numbers."""
-        return self.goal if isinstance(self.goal, tuple) else target_return(self.goal, data)
+        if isinstance(self.goal, tuple):
+            return self.goal
+        wanted = target_return(self.goal, data)
+        if wanted > data.best_return:
+            raise SeqrlError(
+                f"The goal is a return of {wanted:g}, and the best of {data.name} is "
+                f"{data.best_return:g}: there is no bin for more."
+            )
+        return wanted
 
     def facts(self, data: DataFacts) -> dict[str, Any]:
         """Say what is wanted, and by which rule."""

@@ -4,13 +4,14 @@ The defaults are the published protocol for the D4RL locomotion tasks, as the au
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from seqrl.agents.agent import Agent
 from seqrl.episodes import Array, History
 from seqrl.errors import SeqrlError
 from seqrl.nets.network import Network
 from seqrl.planning.settings import BeamSearch, Search
+from seqrl.progress import counted
 from seqrl.tokens.layout import Bins, Part, TokenLayout
 from seqrl.tokens.signals import Reward, Value
 from seqrl.tokens.tokenizer import DataFacts, Tokenizer
@@ -33,6 +34,8 @@ class TrajectoryTransformer(Agent):
     - Every draw has a seed; theirs has none.
     - Environments are `-v4` of today's Gymnasium, theirs `-v2` of mujoco-py.
     """
+
+    acts_by: ClassVar[tuple[str, ...]] = ("search", "replan_every")
 
     window_steps: int = 10
     bins: Bins = Bins(count=100)
@@ -111,6 +114,7 @@ class TrajectoryTransformer(Agent):
         search = self.search
         return {
             "window_rule": search.window,
-            "plans": f"{search.horizon} steps, {search.beam_width} beams, {search.aim}",
+            "plans": f"{counted(search.horizon, 'step')}, {counted(search.beam_width, 'beam')}, "
+            f"{search.aim}",
             "planned_anew_every": self.replan_every,
         }

@@ -10,6 +10,7 @@ from seqrl.cli.output import one_decimal, say, say_json, say_table, shown_progre
 from seqrl.cli.play import CHECKPOINT, SEED
 from seqrl.cli.run import DEVICE, THREADS
 from seqrl.cli.tasks import JSON
+from seqrl.progress import counted
 
 if TYPE_CHECKING:
     from seqrl.runs.comparison import Comparison
@@ -95,11 +96,12 @@ def _say(found: "Comparison", task: "Task") -> None:
         if points is None
         else f" ({with_error(points, None if error is None else _points(error, task))} of score)"
     )
+    what = "mean" if error is None else "mean and standard error"
     say(
-        f"Changed, an episode returns {with_error(found.mean, error)} more{in_points}: mean and "
-        f"standard error of {count} pairs; more in {found.better}, less in {found.worse}, the same "
-        f"in {count - found.better - found.worse}.\n"
+        f"Changed minus as it was run: {with_error(found.mean, error)} of return{in_points}; "
+        f"{what} of {counted(count, 'pair')}; more in {found.better}, less in {found.worse}, "
+        f"the same in {count - found.better - found.worse}.\n"
         "It says nothing of other trainings: this is one checkpoint."
     )
     for name, side in sides.items():
-        say(f"  {name}: {side.origin.caption(f'{count} episodes')}")
+        say(f"  {name}: {side.origin.caption(counted(count, 'episode'))}")

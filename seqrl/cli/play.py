@@ -9,6 +9,7 @@ import typer
 from seqrl.cli.output import one_decimal, remark, say, say_json, say_table, shown_progress
 from seqrl.cli.run import DEVICE, THREADS
 from seqrl.cli.tasks import JSON
+from seqrl.progress import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +66,7 @@ def play(
         check_target(video)
     if plans:
         check_picture(plans)
-    amount = f"{episodes} episode{'s' * (episodes > 1)}"
+    amount = counted(episodes, "episode")
     policy = loaded(checkpoint, device=device, threads=threads)
     if target is not None:
         policy = policy.asking(target)
@@ -134,7 +135,7 @@ def _say_played(
         ],
         right=(0, 1, 2, 3),
     )
-    say(origin.caption(f"{len(played)} episode{'s' * (len(played) > 1)}"))
+    say(origin.caption(counted(len(played), "episode")))
     if origin.trained_with:
         remark("versions have changed since the training: returns may be others than recorded.")
     first = f"of episode {played[0].number}"

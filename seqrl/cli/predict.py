@@ -46,6 +46,7 @@ def predict(
     themselves. Killed and started again, it plays again, and goes on training where it was.
     """
     from dataclasses import asdict
+    from functools import partial
 
     from seqrl.report.figures import write_figure
     from seqrl.report.predicted import prediction_caption, prediction_figure
@@ -54,16 +55,22 @@ def predict(
     from seqrl.runs.predict import check_predicts
     from seqrl.runs.predict import predict as predicted
     from seqrl.runs.prediction import write_prediction
+    from seqrl.runs.table import make_room
 
     policy = loaded(checkpoint, device=device, threads=threads)
     check_predicts(policy)
     origin = Origin.of(checkpoint, policy, seed)
     table, picture = places(checkpoint, out, "predict")
+    make_room(table)
     with shown_progress() as progress:
-        place = markov_place(checkpoint)
-        beside = markov_of(policy, place, progress=progress) if markov else None
+        beside = partial(markov_of, policy, markov_place(checkpoint), progress=progress)
         prediction = predicted(
-            policy, origin, beside, steps=steps, episodes=episodes, progress=progress
+            policy,
+            origin,
+            beside if markov else None,
+            steps=steps,
+            episodes=episodes,
+            progress=progress,
         )
     write_prediction(table, prediction)
     write_figure(prediction_figure(prediction), picture, prediction_caption(prediction))

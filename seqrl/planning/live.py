@@ -78,6 +78,14 @@ def wanted_of(model: TokenModel, goals: Mapping[str, Array], rows: int) -> dict[
                 f"{name!r} was given in the shape {list(goal.shape)}; expected is "
                 f"{list(expected)}: one goal a row."
             )
+        edges = tokenizer.edges.get(name)
+        if edges is not None and (beyond := tokenizer.beyond(name, goal)).any():
+            row, number = np.argwhere(beyond)[0]
+            raise SeqrlError(
+                f"{name}[{number}] is to be {goal[row, number]:g}, and {tokenizer.data.name} has "
+                f"it from {edges[number, 0]:g} to {edges[number, -1]:g}: there is no bin for more "
+                "or less."
+            )
         found[name] = ready(tokenizer, name, goal, model.positions.device)
     return found
 

@@ -1,10 +1,10 @@
 """The figure and the caption of a prediction: errors against horizon, and one stretch itself."""
 
-import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from seqrl.report.figures import CAPTION_WIDTH, in_words
+from seqrl.progress import counted
+from seqrl.report.figures import CAPTION_WIDTH, add_caption, in_words
 from seqrl.runs.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -31,15 +31,16 @@ def prediction_caption(prediction: Prediction) -> str:
     example, rows = prediction.example, prediction.of("checkpoint")
     near, far = rows[0], rows[-1]
     plays = f" ({prediction.plays})" if prediction.plays else ""
-    told = [in_words(prediction.about, f"{prediction.episodes} episodes{plays}")]
+    told = [in_words(prediction.about, f"{counted(prediction.episodes, 'episode')}{plays}")]
     if prediction.markov_sha256:
         told.append(
             f"Markov model {prediction.markov_sha256[:8]}: trained alike, with windows of "
             f"{prediction.windows['markov']} steps."
         )
     told.append(
-        f"The models see the start and all actions that were taken. {near.stretches} stretches of "
-        f"{near.episodes} episodes, from evenly spaced steps; "
+        f"The models see the start and all actions that were taken. "
+        f"{counted(near.stretches, 'stretch', 'stretches')} of "
+        f"{counted(near.episodes, 'episode')}, from evenly spaced steps; "
         + ("all reach" if far.stretches == near.stretches else f"{far.stretches} reach")
         + f" {far.horizon} steps ahead."
     )
@@ -49,7 +50,7 @@ def prediction_caption(prediction: Prediction) -> str:
         "Error: root mean square over the dimensions of the observation, each in half of what lies "
         "between its 16 and 84 % bin edges; mean over episodes, of each over its stretches"
         + (f"; without dimensions {left_out}, which hardly vary" if left_out else "")
-        + ". Bands: one standard error, from the episodes."
+        + (". Bands: one standard error, from the episodes." if near.episodes > 1 else ".")
     )
     told.append(
         f"Below: episode {example.episode} from step {example.begin}, the first that reaches "
@@ -81,8 +82,7 @@ def prediction_figure(prediction: Prediction) -> "Figure":
         about = prediction.about
         figure.suptitle(f"{about['agent']} on {about['data']}", fontsize="large")
         seaborn.despine(fig=figure)
-        caption = "\n".join(textwrap.wrap(prediction_caption(prediction), CAPTION_WIDTH))
-        figure.supxlabel(caption, fontsize="x-small", x=0.01, ha="left", color="0.3")
+        add_caption(figure, prediction_caption(prediction), CAPTION_WIDTH)
     return figure
 
 

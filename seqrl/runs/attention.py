@@ -16,7 +16,7 @@ from seqrl.episodes import Array, History
 from seqrl.errors import SeqrlError
 from seqrl.evaluation import play
 from seqrl.policy import Policy
-from seqrl.progress import Progress, silent
+from seqrl.progress import Progress, counted, silent
 from seqrl.runs.looks import Looks, Token
 from seqrl.runs.origin import Origin, in_cells
 from seqrl.tokens.tokenizer import Tokenizer
@@ -45,17 +45,13 @@ def look(policy: Policy, origin: Origin, *, episodes: int, progress: Progress = 
         "windows": len(chosen),
         "steps_a_window": steps,
     }
-    said = f"{_counted(episodes, 'episode')}, {_counted(len(chosen), 'window')} of {steps} steps"
+    said = f"{counted(episodes, 'episode')}, {counted(len(chosen), 'window')} of {steps} steps"
     return Looks(
         about={**origin.columns(), **in_cells(about)},
         caption=origin.caption(said),
         tokens=_tokens(model.tokenizer),
         weights=_measured(model, {n: v[chosen] for n, v in windows.items()}, firsts[chosen]),
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _transformer_of(policy: Policy) -> "TokenModel":
@@ -93,7 +89,7 @@ def _windows_played(
             seed=seed,
             numbers=range(episodes),
             progress=progress,
-            doing=f"playing {_counted(episodes, 'episode')}",
+            doing=f"playing {counted(episodes, 'episode')}",
             stepped=stepped,
         )
     if not kept:

@@ -8,7 +8,7 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from seqrl.policy import Policy
 from seqrl.progress import Progress, silent
 from seqrl.runs.experiment import with_settings
 from seqrl.runs.origin import Origin
+from seqrl.runs.table import make_room
 from seqrl.runs.underway import read_underway, write_underway
 
 
@@ -94,8 +95,7 @@ def compare(
     other = changed_agent(policy.agent, changes)
     tokenizer = policy.model.tokenizer
     other.model(tokenizer, torch.Generator())  # what cannot be done says so before it is played
-    with told_plainly(file.parent, "making the folder for a table"):
-        file.parent.mkdir(parents=True, exist_ok=True)
+    make_room(file)
     lock = file.with_name(f".{file.name}.lock")
     with alone(lock, f"playing for {file}", progress):
         as_run = _side(policy, origin, (), episodes, file, progress)
@@ -108,22 +108,24 @@ def compare(
 
 def changed_agent(agent: Agent, changes: Sequence[str]) -> Agent:
     """Change fields that say how an agent acts; those that its weights depend on are refused."""
-    made = with_settings(agent, changes)
+    made, kind = with_settings(agent, changes), type(agent).__name__
     if made == agent:
         raise SeqrlError("Nothing is changed. Say --set FIELD=VALUE, e.g. search.window=full.")
-    for name in ("training", "network"):
-        if getattr(made, name, None) != getattr(agent, name, None):
-            raise SeqrlError(_needs_training(f"{name} is another"))
+    for field in fields(agent):
+        changed = getattr(made, field.name) != getattr(agent, field.name)
+        if changed and field.name not in agent.acts_by:
+            acts_by = ", ".join(agent.acts_by) or "none"
+            raise SeqrlError(
+                f"{kind}: with another {field.name} the weights would be others too. What can be "
+                f"compared with one checkpoint are fields that only say how it acts (acts_by): "
+                f"{acts_by}. For the rest, train another with seqrl run."
+            )
     if declaration(made.layout()) != declaration(agent.layout()):
-        raise SeqrlError(_needs_training("what stands in a step, or how, is another"))
+        raise SeqrlError(
+            f"{kind}: with these settings another thing stands in a step, so the weights would be "
+            "others too. Train another with seqrl run."
+        )
     return made
-
-
-def _needs_training(what: str) -> str:
-    return (
-        f"With these settings {what}, so the weights would be too. Only how an agent acts can be "
-        "compared with one checkpoint; for the rest, train another with seqrl run."
-    )
 
 
 def _side(
@@ -137,8 +139,7 @@ def _side(
     """Play the episodes of one side that are missing."""
     settings = " ".join(changes)
     about = {"settings": settings, **asdict(origin)}
-    with told_plainly(file, "reading a table"):
-        lines = whole_lines(file)
+    lines = _lines_of(file)
     found = {line["number"]: line for line in _own(lines, about, file)}
     missing = [number for number in range(episodes) if number not in found]
 
@@ -170,10 +171,21 @@ def _side(
     return Side(changes=changes, origin=origin, returns=returns, lengths=lengths)
 
 
+def _lines_of(file: Path) -> list[dict[str, Any]]:
+    """Read what is there; a file of something else is refused, and stays as it is."""
+    try:
+        with told_plainly(file, "reading a table"):
+            lines = whole_lines(file)
+            ours = bool(lines) or not file.exists() or not file.stat().st_size
+    except UnicodeDecodeError:
+        lines, ours = [], False
+    if not ours or any(not isinstance(line, dict) or "settings" not in line for line in lines):
+        raise DataError(f"{file} is no table of `seqrl compare`. Name another place with --out.")
+    return lines
+
+
 def _own(lines: list[dict[str, Any]], about: dict[str, Any], file: Path) -> list[dict[str, Any]]:
     """Return the lines of one side; a file that is of something else is refused."""
-    if any("settings" not in line for line in lines):
-        raise DataError(f"{file} is no table of `seqrl compare`. Name another place with --out.")
     own = [line for line in lines if line["settings"] == about["settings"]]
     for line in own:
         for name, value in about.items():

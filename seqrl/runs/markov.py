@@ -68,6 +68,7 @@ def markov_of(policy: Policy, file: Path, *, progress: Progress = silent) -> Mar
         if found is None:
             _train(agent, policy, file, seed=seed, hash_=hash_, device=device, progress=progress)
             found = Policy.load(file, device)
+        shutil.rmtree(_work_of(file, hash_), ignore_errors=True)  # a kill may have left it
         lock.unlink(missing_ok=True)
     return Markov(found, sha256_of(file))
 
@@ -85,7 +86,6 @@ def _train(
     """Train it, or what is left of it, with the bins that the checkpoint has."""
     tokenizer = policy.model.tokenizer
     episodes = _same_data(tokenizer.data)
-    work = file.with_name(f".{file.stem}-{hash_[:8]}")
     trainer = trainer_of(
         agent,
         policy.task,
@@ -94,13 +94,16 @@ def _train(
         parted(agent, episodes),
         seed=seed,
         hash_=hash_,
-        folder=work,
+        folder=_work_of(file, hash_),
         device=device,
         progress=_named(progress),
     )
     trainer.until(agent.training.updates)
     trainer.write_policy(file)
-    shutil.rmtree(work)
+
+
+def _work_of(file: Path, hash_: str) -> Path:
+    return file.with_name(f".{file.stem}-{hash_[:8]}")
 
 
 def _hash_of(agent: Agent, policy: Policy, seed: int) -> str:

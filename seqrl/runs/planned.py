@@ -10,6 +10,7 @@ from seqrl.episodes import Array, History
 from seqrl.errors import SeqrlError
 from seqrl.evaluation import Played
 from seqrl.policy import Policy
+from seqrl.progress import counted
 from seqrl.runs.imagined import Float64, Imagined, Plan
 from seqrl.runs.origin import Origin, in_cells
 from seqrl.tasks.poses import plane_body
@@ -54,7 +55,7 @@ class Planned:
         about = {"episode": played.number, "environment_seed": played.seed, **origin.facts}
         said = f"episode {played.number} (environment seed {played.seed})"
         every = self._agent.replan_every
-        followed = f" A plan is followed for {every} step{'s' * (every > 1)}, then a later one."
+        followed = f" A plan is followed for {counted(every, 'step')}, then a later one."
         return Imagined(
             about={**origin.columns(), **in_cells(about)},
             caption=origin.caption(said) + followed,

@@ -8,7 +8,7 @@ Letters: R stretches, C past steps, H steps ahead, S tokens a step, o observatio
 width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -18,7 +18,7 @@ from seqrl.episodes import Array, Episode
 from seqrl.errors import SeqrlError
 from seqrl.evaluation import play
 from seqrl.policy import Policy
-from seqrl.progress import Progress, silent
+from seqrl.progress import Progress, counted, silent
 from seqrl.runs.markov import Markov
 from seqrl.runs.origin import Origin
 from seqrl.runs.prediction import Example, Prediction, mean_errors
@@ -45,20 +45,23 @@ def check_predicts(policy: Policy) -> None:
 def predict(
     policy: Policy,
     origin: Origin,
-    markov: Markov | None,
+    markov: Callable[[], Markov] | None,
     *,
     steps: int,
     episodes: int,
     progress: Progress = silent,
 ) -> Prediction:
-    """Play episodes, and let the models predict stretches of them so many steps ahead."""
+    """Play episodes, and let the models predict stretches of them so many steps ahead. The Markov
+    model is asked for when it is known that there is something to predict."""
     check_predicts(policy)
-    policies = {"checkpoint": policy} | ({"markov": markov.policy} if markov else {})
     tokenizer = policy.model.tokenizer
     scales = scales_of(tokenizer)
     if not scales.any():
         raise SeqrlError(f"No observation varies in {tokenizer.data.name}: nothing to predict.")
     stretches = _stretches(policy, origin.seed, steps, episodes, progress)
+    steps = min(steps, max(len(stretch.simulated) for stretch in stretches))
+    beside = markov() if markov else None
+    policies = {"checkpoint": policy} | ({"markov": beside.policy} if beside else {})
     predicted = {
         name: imagined_by(one, stretches, steps, progress, f"{name}: imagining")
         for name, one in policies.items()
@@ -78,7 +81,7 @@ def predict(
         plays=facts_in_words(origin.facts),
         episodes=episodes,
         windows={name: one.model.tokenizer.layout.steps for name, one in policies.items()},
-        markov_sha256=markov.sha256 if markov else None,
+        markov_sha256=beside.sha256 if beside else None,
         left_out=tuple(np.flatnonzero(scales == 0).tolist()),
         rows=tuple(rows),
         example=_example(stretches, predicted, np.flatnonzero(scales > 0)[:DRAWN]),
@@ -97,7 +100,7 @@ def _stretches(
         seed=seed,
         numbers=range(episodes),
         progress=progress,
-        doing=f"playing {episodes} episode{'s' * (episodes > 1)}",
+        doing=f"playing {counted(episodes, 'episode')}",
         whole=whole.__setitem__,
     )
     past = policy.model.tokenizer.layout.steps - 2  # the present step and the next have their room

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from seqrl.episodes import Array, Episode
 from seqrl.errors import SeqrlError
+from seqrl.progress import counted
 from seqrl.tokens.tokenizer import Tokenizer
 
 AN_EPISODE = 5
@@ -53,8 +54,8 @@ def stretches_of(
     if not found:
         longest = max(len(episode) for episode in episodes.values())
         raise SeqrlError(
-            f"The longest of the {len(episodes)} episodes on {data} had {longest} steps, and a "
-            f"prediction begins after {past}. Play more with --episodes, or train for longer."
+            f"Of {counted(len(episodes), 'episode')} on {data} none had more than {longest} steps, "
+            f"and a prediction begins after {past}. Play more with --episodes, or train for longer."
         )
     return found
 

@@ -6,15 +6,20 @@ import numpy as np
 
 from seqrl.evaluation import Underway
 
+ARRAYS = ("numbers", "actions", "present")
+
 
 def write_underway(file: Path, underway: Underway) -> None:
-    """Put what is needed to go on in the place of `file`."""
+    """Put what is needed to go on in the place of `file`; of an agent that remembers anything but
+    numbers nothing is kept."""
     import torch
 
     from seqrl.training.checkpoint import write_checkpoint
 
     arrays = {f"memory.{name}": kept for name, kept in underway.memory.items()}
-    arrays |= {"numbers": underway.numbers, "actions": underway.actions}
+    arrays |= {name: getattr(underway, name) for name in ARRAYS}
+    if any(array.dtype.kind not in "biuf" for array in arrays.values()):
+        return
     tensors = {name: torch.from_numpy(np.ascontiguousarray(a)) for name, a in arrays.items()}
     write_checkpoint(file, tensors, {"chance": list(underway.chance)})
 
@@ -27,8 +32,7 @@ def read_underway(file: Path) -> Underway | None:
         return None
     tensors, about = read_checkpoint(file)
     return Underway(
-        numbers=tensors["numbers"].numpy(),
-        actions=tensors["actions"].numpy(),
+        **{name: tensors[name].numpy() for name in ARRAYS},
         memory={name: kept.numpy() for name, kept in named(tensors, "memory.").items()},
         chance=about["chance"],
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from seqrl.episodes import Episodes
 from seqrl.errors import SeqrlError
+from seqrl.progress import counted
 from seqrl.tasks.task import Task
 from seqrl.tokens.layout import Encoding, TokenLayout, Vector
 from seqrl.tokens.signals import Signal, checked
@@ -147,9 +148,9 @@ def window_in_words(layout: TokenLayout, rows: Sequence[TokenRow]) -> dict[str, 
     over_real = layout.loss_over == "real steps"
     untold = block[0].read_from is not None and not goals
     return {
-        "window": (f"{_count(goals, 'goal token')} + " if goals else "")
-        + f"{_count(layout.steps, 'step')} x {_count(len(block), 'token')} = "
-        + _count(size, "token"),
+        "window": (f"{counted(goals, 'goal token')} + " if goals else "")
+        + f"{counted(layout.steps, 'step')} x {counted(len(block), 'token')} = "
+        + counted(size, "token"),
         "positions": (
             "the step of the episode, one for all tokens of a step"
             if by_step
@@ -164,7 +165,3 @@ def window_in_words(layout: TokenLayout, rows: Sequence[TokenRow]) -> dict[str, 
         )
         + ("; the window's first token is not predicted" if untold else ""),
     }
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -95,11 +95,20 @@ def test_each_use_goes_its_way(agent: TrajectoryTransformer, way: int, tmp_path:
 
 
 def test_a_goal_that_does_not_fit_is_refused() -> None:
-    """Two numbers for three dimensions would be a goal in none of them."""
-    agent = TrajectoryToGoal(goal=(1.0, 2.0), search=replace(LIKELY, context_steps=1), **SMALL)
-    model = agent.model(fit(agent.layout(), made()), torch.Generator().manual_seed(0))
-    with pytest.raises(SeqrlError, match=r"'goal_observation' .* \[4, 2\]; expected is \[4, 3\]"):
-        agent.act(model, history(np.zeros((4, 3)), horizon=5))
+    """Two numbers for three dimensions, before anything is trained; and one that is clipped to the
+    last bin in silence would be another goal than the record says."""
+    agent = TrajectoryToGoal(goal=(1.0, 2.0), search=LIKELY, **SMALL)
+    tokenizer = fit(agent.layout(), made())
+    with pytest.raises(SeqrlError, match="goal has 2 numbers; an observation of file/made has 3"):
+        agent.model(tokenizer, torch.Generator())
+    beyond = replace(agent, goal=(0.0, 99.0, 0.0))
+    model = beyond.model(tokenizer, torch.Generator().manual_seed(0))
+    with pytest.raises(SeqrlError, match=r"goal_observation\[1\] is to be 99, and file/made has"):
+        beyond.act(model, history(np.zeros((4, 3)), horizon=5))
+    best = tokenizer.data.best_return
+    with pytest.raises(SeqrlError, match="there is no bin for more"):
+        TrajectoryToGoal(goal=best + 1).facts(tokenizer.data)
+    assert TrajectoryToGoal().facts(tokenizer.data)["target_return"] == best
     with pytest.raises(SeqrlError, match="goes for an observation"):
         agent.asking(3.0)
     with pytest.raises(SeqrlError, match="finite return"):

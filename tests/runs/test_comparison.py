@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from seqrl.agents.behaviour_cloning import BehaviourCloning
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.agents.trajectory_transformer import TrajectoryTransformer
 from seqrl.errors import DataError, SeqrlError
-from seqrl.evaluation import play
+from seqrl.evaluation import Underway, play
 from seqrl.policy import Policy
 from seqrl.runs.comparison import Comparison, compare
 from seqrl.runs.origin import Origin
@@ -56,11 +57,14 @@ def test_it_goes_on_with_the_episodes_that_are_missing(
 ) -> None:
     """Hours of planning must survive a kill, and end in the same numbers."""
     whole = compared(checkpoint, "replan_every=3", file=checkpoint.with_name("whole.jsonl"))
+    monkeypatch.setattr("seqrl.evaluation.KEEP_SECONDS", 0.0)
     asked: list[list[int]] = []
+    begun: list[Underway | None] = []
     ended = 0
 
     def counted(*rest: Any, **given: Any) -> Any:
         asked.append([*given["numbers"]])
+        begun.append(given["begun"])
 
         def told(played: Any) -> None:
             nonlocal ended
@@ -79,7 +83,8 @@ def test_it_goes_on_with_the_episodes_that_are_missing(
     with file.open("a") as out:
         out.write('{"number": 99, "retu')  # what a kill would leave
     assert compared(checkpoint, "replan_every=3") == whole
-    assert len(asked[1]) == 4 and len(asked[2]) == 7
+    assert len(asked[1]) == 4 and (taken_up := begun[1]) and taken_up.steps > 0
+    assert len(asked[2]) == 7
     assert compared(checkpoint, "replan_every=3") == whole
     assert asked[3:] == [[], []], "what is known is not played again"
 
@@ -87,11 +92,11 @@ def test_it_goes_on_with_the_episodes_that_are_missing(
 def test_weights_that_would_be_others_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     """A difference between a network and the same network would be called one of its settings."""
     for change, said in {
-        "training.updates=7": "training is another",
-        "network.layers=3": "network is another",
-        "bins.count=30": "what stands in a step",
-        "search.discount=0.5": "what stands in a step",
-        "window_steps=9": "what stands in a step",
+        "training.updates=7": "with another training",
+        "network.layers=3": "with another network",
+        "bins.count=30": "with another bins",
+        "search.discount=0.5": "another thing stands in a step",
+        "window_steps=9": "with another window_steps",
         "search.window=published": "Nothing is changed",
         "search.horizon=0": "horizon must be a whole number",
         "search.context_steps=30": "the context has 30 steps",
@@ -105,6 +110,11 @@ def test_weights_that_would_be_others_are_refused(checkpoint: Path, tmp_path: Pa
     assert found.changed.origin.facts["target_return"] == 3.0
     with pytest.raises(DataError, match="do not belong into one table"):
         compared(checkpoint, "replan_every=2")
-    (tmp_path / "other.jsonl").write_text('{"a": 1}\n')
-    with pytest.raises(DataError, match="no table of `seqrl compare`"):
-        compared(checkpoint, "replan_every=2", file=tmp_path / "other.jsonl")
+    for content in (b'{"a": 1}\n', b"a,b\n1,2\n", b"1\n", b"\xff\xfe"):
+        (tmp_path / "other.jsonl").write_bytes(content)
+        with pytest.raises(DataError, match="no table of `seqrl compare`"):
+            compared(checkpoint, "replan_every=2", file=tmp_path / "other.jsonl")
+        assert (tmp_path / "other.jsonl").read_bytes() == content
+    write_policy(small(BehaviourCloning, fraction=0.2), toy_source(), tmp_path / "bc.safetensors")
+    with pytest.raises(SeqrlError, match="with another fraction the weights"):
+        compared(tmp_path / "bc.safetensors", "fraction=0.5")

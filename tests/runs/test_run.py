@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from seqrl.agents.agent import Agent
 from seqrl.agents.behaviour_cloning import BehaviourCloning
 from seqrl.agents.decision_transformer import DecisionTransformer
+from seqrl.episodes import History
 from seqrl.errors import DataError, SeqrlError
 from seqrl.evaluation import Evaluation
 from seqrl.policy import Policy
@@ -310,6 +311,7 @@ def _command(results: Path) -> "subprocess.Popen[bytes]":
         [sys.executable, "-m", "seqrl", "run", "slow", "file/toy", "--experiment",
          str(ROOT / "tests/runs/slow.py"), "--results", str(results), "--threads", "1"],
         cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "SEQRL_TEST_KEEP": "1"},
     )  # fmt: skip
 
 
@@ -351,6 +353,30 @@ def test_killed_in_training_and_in_evaluation_it_ends_the_same(tmp_path: Path) -
     expected, expected_weights = _finished(whole)
     assert evaluations == expected and len(evaluations) == 3
     assert all(torch.equal(weights[name], expected_weights[name]) for name in expected_weights)
+
+
+def test_an_evaluation_goes_on_in_the_middle_of_its_episodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Played anew it would give the same numbers, and take hours."""
+    source, agent, acts, act = toy_source(), small(DecisionTransformer), [], DecisionTransformer.act
+
+    def counted(self: DecisionTransformer, model: Any, history: History) -> Any:
+        acts.append(history.step)
+        if len(acts) == 5:
+            raise KeyboardInterrupt
+        return act(self, model, history)
+
+    whole, _ = done(agent, source, tmp_path / "whole")
+    monkeypatch.setattr(DecisionTransformer, "act", counted)
+    monkeypatch.setattr("seqrl.evaluation.KEEP_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        done(agent, source, tmp_path)
+    assert acts == [0, 1, 2, 3, 4]
+    record, _ = done(agent, source, tmp_path)
+    episodes = record.evaluations[0]["episodes"]
+    assert acts[5:] == [*range(4, max(one["length"] for one in episodes))]
+    assert episodes == whole.evaluations[0]["episodes"]
 
 
 def test_lost_episodes_are_not_played_with_later_weights(
@@ -432,7 +458,7 @@ def test_the_command(seqrl: Callable[..., Ended], tmp_path: Path) -> None:
     assert "training.updates=2000  (a whole number)" in listed.out and "target=" in listed.out
     for wrong, said in {
         ("DT", "file/tyo"): "file/tyo is not on this machine",
-        ("TD", "file/toy"): "It has DT, BC",
+        ("TD", "file/toy"): "It has DT, TT, BC",
         ("DT", "file/toy", "--set", "training.updtes=3"): "Training has no field 'updtes'",
         ("DT", "file/toy", "--set", "training.updates"): "FIELD=VALUE",
         ("DT", "file/toy", "--set", "training.updates=0"): "it must be 1 or more",

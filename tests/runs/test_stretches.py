@@ -39,7 +39,7 @@ def test_stretches_begin_evenly_and_reach_as_far_as_they_can() -> None:
     assert begins(14) == [(3, 10), (4, 10)], "never twice the same"
     assert begins(13) == [(3, 10)] and begins(8) == [(3, 5)] and begins(4) == [(3, 1)]
     assert begins(12, past=0) == [(0, 10), (1, 10), (2, 10)]
-    with pytest.raises(SeqrlError, match="longest of the 1 episodes on x had 3 steps"):
+    with pytest.raises(SeqrlError, match="Of 1 episode on x none had more than 3 steps"):
         begins(3)
 
 

@@ -241,7 +241,7 @@ def test_the_authors_penalty_draws_the_lowest_reward_bin_to_half_of_it() -> None
     assert tokenizer.decode("reward", fallen)[0, 0] == centres[0]
 
 
-def test_a_million_steps_are_fitted_in_the_time_of_sorting_them() -> None:
+def test_bins_are_fitted_in_the_time_of_sorting() -> None:
     """Beside the plain sort of every dimension, in one run: a loop over values would take hours."""
     values = np.random.default_rng(0).standard_normal((200_000, 16)).astype(np.float32)
 
