@@ -4,9 +4,9 @@ One setting differs from the published ones of the Decision Transformer and the 
 the budget: 2,000 updates with a ten times higher learning rate that falls to zero, in place of
 100,000 with a constant one. The Trajectory Transformer is smaller in everything: its network, its
 windows, its batches, and its plans: one step and its value, the best of eight, under the full
-window rule. With networks trained so briefly, longer plans and more beams did worse. All of that
-was chosen by scores on seqrl/hopper-medium-v1 and seqrl/halfcheetah-medium-v1, on other episodes
-than those of the evaluation.
+window rule. With networks trained so briefly, longer plans and more beams did no better, and take
+longer. All of that was chosen by scores on seqrl/hopper-medium-v1 and seqrl/halfcheetah-medium-v1,
+on other episodes than those of the evaluation.
 
 Good for: seeing whether all works, comparing agents roughly, trying out a change. Not good for:
 numbers to print beside published ones; `paper` is for that.
