@@ -45,6 +45,10 @@ class Agent(ABC):
         """Say what a record should tell of this agent on this data, beyond its fields."""
         return {}
 
+    def askable(self, tokenizer: Tokenizer) -> tuple[float, float] | None:
+        """Return the least and the most that it can be asked for; None is any return."""
+        return None
+
     def asking(self, wanted: float) -> "Agent":
         """Return the same agent asking for another return, where it asks for one."""
         raise SeqrlError(

@@ -77,7 +77,7 @@ class TrajectoryToGoal(TrajectoryImitation):
         if isinstance(self.goal, tuple):
             return self.goal
         wanted = target_return(self.goal, data)
-        if wanted > data.best_return:
+        if np.float32(wanted) > np.float32(data.best_return):  # as bins see them
             raise SeqrlError(
                 f"The goal is a return of {wanted:g}, and the best of {data.name} is "
                 f"{data.best_return:g}: there is no bin for more."
@@ -91,6 +91,12 @@ class TrajectoryToGoal(TrajectoryImitation):
             return {**facts, "target_rule": "given", "target_observation": list(self.goal)}
         rule = self.goal if isinstance(self.goal, str) else "given"
         return {**facts, "target_rule": rule, "target_return": self.wanted(data)}
+
+    def askable(self, tokenizer: Tokenizer) -> tuple[float, float] | None:
+        """Return the least and the best return of the data: there are no bins beyond."""
+        (name,) = tokenizer.layout.goals
+        least, *_, most = tokenizer.edges[name][0].tolist()
+        return least, most
 
     def asking(self, wanted: float) -> "TrajectoryToGoal":
         """Return the same agent with another return as its goal."""

@@ -51,12 +51,11 @@ def targets(
     from seqrl.report.figures import caption_of, targets_figure, write_figure
     from seqrl.report.following import achieved, following
     from seqrl.runs.origin import Origin, loaded
-    from seqrl.runs.targets import play_targets, targets_in, usual_targets
+    from seqrl.runs.targets import play_targets, targets_for, targets_in
 
     policy = loaded(checkpoint, device=device, threads=threads)
     origin = Origin.of(checkpoint, policy, seed)
-    data = policy.model.tokenizer.data
-    asked = targets_in(targets) if targets else usual_targets(data, policy.task, points)
+    asked = targets_in(targets) if targets else targets_for(policy, points)
     table, picture = places(checkpoint, out, "targets")
     with shown_progress() as progress:
         sweep = play_targets(

@@ -10,6 +10,9 @@ from seqrl.tokens.tokenizer import Tokenizer
 PARTS = ("observation", "action", "reward", "value")
 """What one step must be made of, in this order."""
 
+MOST = 4096
+"""Of beams, of candidates a beam, of steps: what more would need, no memory holds."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
@@ -91,8 +94,10 @@ class Search:
 
     def _check_count(self, name: str) -> None:
         value = getattr(self, name)
-        if type(value) is not int or value < 1:
-            raise SeqrlError(f"{self._kind}: {name} must be a whole number from 1, not {value}.")
+        if type(value) is not int or not 1 <= value <= MOST:
+            raise SeqrlError(
+                f"{self._kind}: {name} must be a whole number from 1 to {MOST:,}, not {value}."
+            )
 
     @property
     def rows(self) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqrl.data.whole import replace_file
 from seqrl.errors import SeqrlError, told_plainly
+from seqrl.progress import counted
 from seqrl.report.following import achieved
 from seqrl.runs.record import fingerprint_in_words
 from seqrl.runs.sweep import Sweep
@@ -26,7 +27,8 @@ CAPTION_WIDTH = 112
 
 def caption_of(sweep: Sweep) -> str:
     """Say what the numbers of a sweep must not be told without."""
-    return in_words(sweep.about, f"{sweep.episodes} episodes a target")
+    plays = f" ({sweep.about['plays']})" if sweep.about.get("plays") else ""
+    return in_words(sweep.about, f"{counted(sweep.episodes, 'episode')} a target" + plays)
 
 
 def in_words(about: Mapping[str, str], played: str) -> str:

@@ -20,7 +20,7 @@ def labels_of(prediction: Prediction) -> dict[str, str]:
     said = {
         "checkpoint": f"{agent}, window of {window} steps",
         "markov": "Markov model, one step",
-        "unchanged": "stays as it was",
+        "unchanged": "unchanged",
         "bins": "bins alone",
     }
     return {model: said[model] for model in prediction.models}
@@ -104,6 +104,7 @@ def _draw_errors(
         )
     axes.set_ylim(bottom=0)
     axes.set_xlabel("steps ahead")
+    axes.locator_params(axis="x", integer=True)
     axes.set_ylabel("error of the observation")
     where: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2}
     axes.legend(frameon=False, fontsize="small", **where)

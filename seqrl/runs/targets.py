@@ -13,6 +13,7 @@ from seqrl.evaluation import play
 from seqrl.policy import Policy
 from seqrl.progress import Progress, silent
 from seqrl.runs.origin import Origin, in_cells
+from seqrl.runs.record import facts_in_words
 from seqrl.runs.sweep import AskedEpisode, Sweep, take_up, write_sweep
 from seqrl.runs.table import make_room
 from seqrl.tasks.task import Task
@@ -21,6 +22,16 @@ from seqrl.tokens.tokenizer import DataFacts
 BEYOND = 1.5
 """How far usual targets reach, where 1 is the best return in the training data: the Decision
 Transformer's paper asks beyond it too."""
+
+
+def targets_for(policy: Policy, points: int) -> list[float]:
+    """Return evenly spaced targets: all that an agent can be asked for, where that has an end, else
+    what is usual."""
+    tokenizer = policy.model.tokenizer
+    if (ends := policy.agent.askable(tokenizer)) is None:
+        return usual_targets(tokenizer.data, policy.task, points)
+    least, most = ends
+    return [least + (most - least) * point / (points - 1) for point in range(points - 1)] + [most]
 
 
 def usual_targets(data: DataFacts, task: Task, points: int) -> list[float]:
@@ -64,8 +75,11 @@ def begin(policy: Policy, origin: Origin, episodes: int) -> Sweep:
         "reference_minimum": reference.minimum if reference else None,
         "reference_maximum": reference.maximum if reference else None,
     }
+    # How it plays, whatever it is asked for.
+    facts = {name: fact for name, fact in origin.facts.items() if not name.startswith("target_")}
+    plays = {"plays": facts_in_words(facts)} if facts else {}
     return Sweep(
-        about={**origin.columns(), **in_cells(about)},
+        about={**origin.columns(), **plays, **in_cells(about)},
         episodes=episodes,
         best_in_data=data.best_return,
         mean_in_data=data.mean_return,
@@ -83,6 +97,13 @@ def play_targets(
 ) -> Sweep:
     """Play what is not in `file` yet; everything that is in it then."""
     policy.asking(targets[0])  # an agent that asks for nothing says so before anything is played
+    if ends := policy.agent.askable(policy.model.tokenizer):
+        for target in targets:
+            if not ends[0] <= target <= ends[1]:
+                raise SeqrlError(
+                    f"{type(policy.agent).__name__} cannot be asked for {target:g}: its data has "
+                    f"returns from {ends[0]:g} to {ends[1]:g}. Say --targets between them."
+                )
     make_room(file)
     lock = file.with_name(f".{file.name}.lock")
     with alone(lock, f"playing for {file}", progress):

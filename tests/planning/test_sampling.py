@@ -75,6 +75,7 @@ def test_nonsense_is_refused() -> None:
         "from 0 to below 1": lambda: Sampling(cdf=1.0),
         "1 or more": lambda: Sampling(top_k=0),
         "beam_width must be a whole number": lambda: BeamSearch(beam_width=0),
+        "whole number from 1 to 4,096, not 1000000": lambda: BeamSearch(beam_width=1_000_000),
         "percentile is a share": lambda: BeamSearch(percentile=1.0),
         "discount lies between": lambda: BeamSearch(discount=1.1),
         "window is 'published' or 'full'": lambda: BeamSearch(window="all"),  # type: ignore[arg-type]

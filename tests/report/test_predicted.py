@@ -23,7 +23,7 @@ def test_every_line_stands_where_it_should() -> None:
     for label, model in {
         "DecisionTransformer, window of 4 steps": "checkpoint",
         "Markov model, one step": "markov",
-        "stays as it was": "unchanged",
+        "unchanged": "unchanged",
         "bins alone": "bins",
     }.items():
         np.testing.assert_allclose(lines[label], np.stack([[1, 2, 3], ERRORS[model]], 1))

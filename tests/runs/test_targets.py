@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from seqrl.agents.trajectory_imitation import TrajectoryToGoal
 from seqrl.errors import DataError, SeqrlError
+from seqrl.policy import Policy
+from seqrl.report.figures import caption_of
+from seqrl.runs.origin import Origin
 from seqrl.runs.sweep import take_up, write_sweep
-from seqrl.runs.targets import targets_in, usual_targets
+from seqrl.runs.targets import play_targets, targets_for, targets_in, usual_targets
 from seqrl.tasks.d4rl import ENTRIES
 from seqrl.tokens.tokenizer import DataFacts
 from tests.report.making import sweep_of
+from tests.runs.making import small, toy_source, write_policy
 
 HOPPER = ENTRIES["d4rl/hopper-medium-v2"].task
 OWN = replace(HOPPER, reference=None)
@@ -86,3 +91,24 @@ def test_a_target_with_missing_rows_is_played_again(tmp_path: Path) -> None:
     file.write_text("".join(lines[:-1]))
     found = take_up(file, replace(sweep, rows=()))
     assert found.targets == sweep.targets[:-1]
+
+
+def test_an_agent_with_a_range_is_asked_within_it(tmp_path: Path) -> None:
+    """Half of the usual targets would have no bin, and fail after an hour; and a plan that the
+    table does not tell of could be anybody's."""
+    write_policy(small(TrajectoryToGoal), toy_source(), tmp_path / "goal.safetensors")
+    policy = Policy.load(tmp_path / "goal.safetensors")
+    returns = toy_source().episodes.returns
+    asked = targets_for(policy, 3)
+    assert asked[0] == pytest.approx(returns.min()) and asked[2] == pytest.approx(returns.max())
+    assert asked[1] == pytest.approx((asked[0] + asked[2]) / 2)
+    origin = Origin.of(tmp_path / "goal.safetensors", policy, 0)
+    file = tmp_path / "targets.csv"
+    for beyond in (asked[0] - 1, asked[2] + 1):
+        with pytest.raises(SeqrlError, match="Say --targets between them"):
+            play_targets(policy, origin, [asked[1], beyond], episodes=2, file=file)
+    assert not file.exists()
+    sweep = play_targets(policy, origin, asked, episodes=2, file=file)
+    assert sweep.targets == asked
+    assert "plans 3 steps, 4 beams, for the most probable" in caption_of(sweep)
+    assert "target" not in sweep.about["plays"]
