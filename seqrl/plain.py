@@ -197,8 +197,8 @@ def _changed(settings: Any, path: list[str], value: Any, where: str) -> Any:
             raise SeqrlError(f"{where}: {name} is {inner!r}, and has no fields of its own.")
         made = _changed(inner, rest, value, where)
     else:
-        made = from_plain(fields_of(type(settings))[name], value, where)
         hint = fields_of(type(settings))[name]
+        made = from_plain(hint, value, where)
         if isinstance(value, str) and value in kinds_of(hint):  # what both kinds have stays
             before, kept = getattr(settings, name), fields_of(type(made))
             shared = {n: getattr(before, n) for n in kept if hasattr(before, n)}

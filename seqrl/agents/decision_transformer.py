@@ -4,13 +4,11 @@ The defaults are the published protocol for the D4RL locomotion tasks, as the au
 """
 
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from seqrl.agents.agent import Agent
-from seqrl.agents.target import Target, target_return
+from seqrl.agents.target import Target, asked, rule_of, target_return
 from seqrl.episodes import Array, History
-from seqrl.errors import SeqrlError
 from seqrl.nets.network import Network
 from seqrl.tokens.layout import Part, TokenLayout, Vector
 from seqrl.tokens.tokenizer import DataFacts, Tokenizer
@@ -74,11 +72,8 @@ class DecisionTransformer(Agent):
 
     def facts(self, data: DataFacts) -> dict[str, Any]:
         """Say what is asked for, and by which rule."""
-        rule = self.target if isinstance(self.target, str) else "given"
-        return {"target_rule": rule, "target_return": self.wanted(data)}
+        return {"target_rule": rule_of(self.target), "target_return": self.wanted(data)}
 
     def asking(self, wanted: float) -> "DecisionTransformer":
         """Return the same agent with another target."""
-        if not isfinite(wanted):
-            raise SeqrlError(f"A target is a finite return, not {wanted}.")
-        return replace(self, target=wanted)
+        return replace(self, target=asked(wanted))

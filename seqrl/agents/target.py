@@ -1,5 +1,6 @@
 """Targets: which return a return-conditioned agent asks for. Fixed by a rule before training."""
 
+from math import isfinite
 from typing import Literal
 
 from seqrl.errors import SeqrlError
@@ -31,3 +32,15 @@ def target_return(target: Target, data: DataFacts) -> float:
         f"The rule {target!r} knows {', '.join(known)}, and {data.name} is none of them. Use "
         "target='best_in_data', or a number."
     )
+
+
+def rule_of(target: Target) -> str:
+    """Say by which rule a target is chosen."""
+    return target if isinstance(target, str) else "given"
+
+
+def asked(wanted: float) -> float:
+    """Return what a person asks for; no number is refused, as it would look like a bad agent."""
+    if not isfinite(wanted):
+        raise SeqrlError(f"A target is a finite return, not {wanted}.")
+    return wanted

@@ -4,12 +4,11 @@ The network is the same; what is searched for is the most probable plan, not the
 """
 
 from dataclasses import dataclass, replace
-from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from seqrl.agents.target import Target, target_return
+from seqrl.agents.target import Target, asked, rule_of, target_return
 from seqrl.agents.trajectory_transformer import TrajectoryTransformer
 from seqrl.episodes import Array, History
 from seqrl.errors import SeqrlError
@@ -47,11 +46,8 @@ class TrajectoryToGoal(TrajectoryImitation):
 
     def goals(self) -> tuple[Part, ...]:
         """What is wanted: a return, or an observation."""
-        return (Part("observation" if self._is_observation else "episode_return", self.bins),)
-
-    @property
-    def _is_observation(self) -> bool:
-        return isinstance(self.goal, tuple)
+        wanted = "observation" if isinstance(self.goal, tuple) else "episode_return"
+        return (Part(wanted, self.bins),)
 
     def model(self, tokenizer: Tokenizer, generator: "torch.Generator") -> "TokenModel":
         """The same network, behind a goal of the right width."""
@@ -89,8 +85,11 @@ class TrajectoryToGoal(TrajectoryImitation):
         facts = super().facts(data)
         if isinstance(self.goal, tuple):
             return {**facts, "target_rule": "given", "target_observation": list(self.goal)}
-        rule = self.goal if isinstance(self.goal, str) else "given"
-        return {**facts, "target_rule": rule, "target_return": self.wanted(data)}
+        return {
+            **facts,
+            "target_rule": rule_of(self.goal),
+            "target_return": self.wanted(data),
+        }
 
     def askable(self, tokenizer: Tokenizer) -> tuple[float, float] | None:
         """Return the least and the best return of the data: there are no bins beyond."""
@@ -100,8 +99,6 @@ class TrajectoryToGoal(TrajectoryImitation):
 
     def asking(self, wanted: float) -> "TrajectoryToGoal":
         """Return the same agent with another return as its goal."""
-        if self._is_observation:
+        if isinstance(self.goal, tuple):
             raise SeqrlError("This agent goes for an observation, so there is no return to change.")
-        if not isfinite(wanted):
-            raise SeqrlError(f"A target is a finite return, not {wanted}.")
-        return replace(self, goal=wanted)
+        return replace(self, goal=asked(wanted))

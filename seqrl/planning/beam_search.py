@@ -118,8 +118,7 @@ class _BeamSearch:
         """Let the best candidates [E, W] be the beams."""
         beams = self.beams
         each = self.how.rows // len(beams)
-        every = torch.arange(beams.episodes, device=beams.device)[:, None] * self.how.rows
-        rows = (best + every).flatten()
+        rows = beams.rows(best, self.how.rows)
         beams.chosen(torch.div(best, each, rounding_mode="floor"), (twig, rows))
         beams.added(tokens[rows])
 

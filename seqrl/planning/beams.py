@@ -95,12 +95,17 @@ class Beams:
     def chosen(self, mothers: Tensor, twigs: tuple[Memory, Tensor] | None = None) -> None:
         """Let copies of beams [E, W'] take the place of all, with what the network remembers of
         some candidates [E W'] behind it."""
-        every = torch.arange(self.episodes, device=self.device)[:, None] * len(self)
-        rows = (mothers + every).flatten()
+        rows = self.rows(mothers, len(self))
         pieces = [(self.trunk, rows), *([twigs] if twigs else [])]
         self.trunk = joined(pieces, room=self.size)
         self.sequence = self._rows_of(self.sequence, rows)
         self.present = self._rows_of(self.present, rows)
+
+    def rows(self, places: Tensor, each: int) -> Tensor:
+        """Number rows over all episodes [E n], where each has so many: from their places in their
+        episode [E, n]."""
+        firsts = torch.arange(self.episodes, device=self.device)[:, None] * each
+        return (places + firsts).flatten()
 
     def onward(self) -> Tensor:
         """Close the present step; the scores of the next one's first token [R, c]."""

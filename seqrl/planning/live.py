@@ -92,15 +92,26 @@ def wanted_of(model: TokenModel, goals: Mapping[str, Array], rows: int) -> dict[
 
 def seen(model: TokenModel, how: Search, history: History) -> tuple[Tokens, Tokens]:
     """Return the tokens of the past steps [B, C, S] and of the present observation [B, o]."""
-    tokenizer, places = model.tokenizer, model.places
     first = max(0, history.step - how.context_steps)
-    columns = {
-        "observation": history.observations[:, first:],
-        "action": history.actions[:, first:],
-        "reward": history.rewards[:, first:, None].astype(np.float32),
-    }
-    bins = {n: tokenizer.encode(n, values).astype(np.int64) for n, values in columns.items()}
-    past = np.zeros((len(history), history.step - first, model.tokens_a_step), np.int64)
-    for name, found in bins.items():  # the value is not known, and nobody looks at it
-        past[:, :, places[name]] = found[:, : past.shape[1]]
-    return past, bins["observation"][:, -1]
+    past = tokens_of(
+        model,
+        observation=history.observations[:, first:-1],
+        action=history.actions[:, first:],
+        reward=history.rewards[:, first:, None].astype(np.float32),
+    )
+    return past, bins_of(model, "observation", history.observations[:, -1])
+
+
+def tokens_of(model: TokenModel, **columns: Array) -> Tokens:
+    """Return the tokens of whole steps [B, T, S] from what is known of them [B, T, w]: the value is
+    not, and nobody looks at it."""
+    rows, steps = columns["observation"].shape[:2]
+    tokens = np.zeros((rows, steps, model.tokens_a_step), np.int64)
+    for name, values in columns.items():
+        tokens[:, :, model.places[name]] = bins_of(model, name, values)
+    return tokens
+
+
+def bins_of(model: TokenModel, name: str, values: Array) -> Tokens:
+    """Return the tokens of a part's values [..., w]."""
+    return model.tokenizer.encode(name, values).astype(np.int64)

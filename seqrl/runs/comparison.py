@@ -3,8 +3,6 @@
 Every episode that has ended stays in the file; the same command goes on with the others.
 """
 
-import hashlib
-import json
 import math
 import statistics
 from collections.abc import Sequence
@@ -22,6 +20,7 @@ from seqrl.plain import declaration
 from seqrl.policy import Policy
 from seqrl.progress import Progress, silent
 from seqrl.runs.experiment import with_settings
+from seqrl.runs.identity import hash_over
 from seqrl.runs.origin import Origin
 from seqrl.runs.table import make_room
 from seqrl.runs.underway import read_underway, write_underway
@@ -151,8 +150,7 @@ def _side(
         with told_plainly(file, "writing a table"):
             replace_file(file, json_lines(lines))
 
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-    middle = file.with_name(f".{file.name}-{digest[:12]}.underway")
+    middle = file.with_name(f".{file.name}-{hash_over(about)[:12]}.underway")
     play(
         policy.agent,
         policy.model,

@@ -41,8 +41,12 @@ def identity_of(spec: RunSpec, fingerprint: str, task: Task, precision: str) -> 
 
 def hash_of(spec: RunSpec, identity: Mapping[str, Any]) -> str:
     """Return the hash that says whether a run has been run already."""
-    whole = {"agent": to_plain(spec.agent), "seed": spec.seed, **identity}
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+    return hash_over({"agent": to_plain(spec.agent), "seed": spec.seed, **identity})
+
+
+def hash_over(plain: Mapping[str, Any]) -> str:
+    """Return the hash over plain data, whatever the order it was written in."""
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def code_of(agent: Agent) -> dict[str, str]:

@@ -4,8 +4,6 @@ bins, but with windows of two steps; so what it imagines depends on the present 
 It is trained once, and lies beside the checkpoint. Killed, the training goes on where it was.
 """
 
-import hashlib
-import json
 import logging
 import shutil
 from dataclasses import dataclass, replace
@@ -21,7 +19,7 @@ from seqrl.errors import DataError, SeqrlError, told_plainly
 from seqrl.plain import to_plain
 from seqrl.policy import Policy
 from seqrl.progress import Progress, silent
-from seqrl.runs.identity import code_of
+from seqrl.runs.identity import code_of, hash_over
 from seqrl.runs.learning import trainer_of
 from seqrl.runs.parting import parted
 from seqrl.tokens.tokenizer import DataFacts
@@ -108,14 +106,15 @@ def _work_of(file: Path, hash_: str) -> Path:
 
 def _hash_of(agent: Agent, policy: Policy, seed: int) -> str:
     """Return the hash over what the Markov model depends on."""
-    identity = {
-        "agent": to_plain(agent),
-        "code": code_of(agent),
-        "fingerprint": policy.model.tokenizer.data.fingerprint,
-        "task": policy.task.name,
-        "seed": seed,
-    }
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return hash_over(
+        {
+            "agent": to_plain(agent),
+            "code": code_of(agent),
+            "fingerprint": policy.model.tokenizer.data.fingerprint,
+            "task": policy.task.name,
+            "seed": seed,
+        }
+    )
 
 
 def _named(progress: Progress) -> Progress:

@@ -137,20 +137,18 @@ def _tokens(
     model: "TokenModel", stretches: Sequence[Stretch], steps: int
 ) -> tuple[Array, Array, Array]:
     """Return the tokens of the past [R, C, S], of the present observation, and of the actions."""
-
-    def encoded(name: str, values: Sequence[Array]) -> Array:
-        return model.tokenizer.encode(name, np.stack(values)).astype(np.int64)
+    from seqrl.planning.live import bins_of, tokens_of
 
     before = [stretch.past for stretch in stretches]
-    past = np.zeros((len(before), len(before[0]), model.tokens_a_step), np.int64)
-    past[..., model.places["observation"]] = encoded(
-        "observation", [b.observations for b in before]
+    past = tokens_of(
+        model,
+        observation=np.stack([one.observations for one in before]),
+        action=np.stack([one.actions for one in before]),
+        reward=np.stack([one.rewards[:, None] for one in before]),
     )
-    past[..., model.places["action"]] = encoded("action", [b.actions for b in before])
-    past[..., model.places["reward"]] = encoded("reward", [b.rewards[:, None] for b in before])
-    now = encoded("observation", [stretch.now for stretch in stretches])
+    now = bins_of(model, "observation", np.stack([stretch.now for stretch in stretches]))
     actions = padded([stretch.actions for stretch in stretches], steps)
-    return past, now, encoded("action", list(actions))
+    return past, now, bins_of(model, "action", actions)
 
 
 def padded(values: Sequence[Array], steps: int) -> Array:
