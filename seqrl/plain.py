@@ -62,11 +62,12 @@ def place_of(kind: type) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
 
 
-def module_of(file: str) -> types.ModuleType:
-    """Run a file, mine.py, as a module of that name; its classes are found at mine.py:Class."""
+def module_of(file: str, copy: Path | None = None) -> types.ModuleType:
+    """Run a file, mine.py, as a module of that name; its classes are found at mine.py:Class. Where
+    it is not on this machine, a copy of it will do."""
     if file in sys.modules:
         return sys.modules[file]
-    path = Path(file).expanduser()
+    path = copy or Path(file).expanduser()
     with told_plainly(path, "reading a Python file"):
         path.read_bytes()
     spec = importlib.util.spec_from_file_location(file, path.resolve())

@@ -6,7 +6,8 @@ import platform
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import version
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from seqrl.plain import to_plain
 from seqrl.runs.experiment import RunSpec
 from seqrl.runs.record import PROTOCOL
 from seqrl.tasks.task import Task
+
+version = cache(metadata.version)
+"""Version of an installed package."""
 
 PACKAGES = ("seqrl", "torch", "gymnasium", "mujoco", "numpy")
 
@@ -54,13 +58,18 @@ def code_of(agent: Agent) -> dict[str, str]:
 
     (Ours are known by version and protocol number.)
     """
+    return {module: sha256_of(file) for module, file in own_files(agent).items()}
+
+
+def own_files(agent: Agent) -> dict[str, Path]:
+    """Return the files of the user's own that an agent's class is made of, by their modules."""
     own = [kind for kind in type(agent).__mro__ if kind.__module__.partition(".")[0] != "seqrl"]
-    digests = {}
+    files = {}
     for kind in own:
         file = getattr(sys.modules.get(kind.__module__), "__file__", None)
         if file and kind.__module__ != "abc":
-            digests[kind.__module__] = sha256_of(Path(file))
-    return digests
+            files[kind.__module__] = Path(file)
+    return files
 
 
 def versions() -> dict[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from seqrl.data.cache import Prepared
 from seqrl.data.names import Choice, Family, choose
 from seqrl.data.source import can_reach, obtain, play_task, view
-from seqrl.episodes import Episodes
+from seqrl.episodes import Episodes, fingerprint_of
 from seqrl.progress import Progress, silent
 from seqrl.tasks.task import Task
 
@@ -18,6 +18,7 @@ class Source:
     known: Prepared
     choice: Choice
     task: Task
+    episodes: Episodes
 
     @classmethod
     def of(
@@ -31,9 +32,15 @@ class Source:
         """Find out what a name means, and prepare it if need be."""
         choice = choose(text, family=family, data_dir=data_dir, reachable=can_reach)
         known = obtain(choice.name, data_dir=data_dir, progress=progress)
-        return cls(known=known, choice=choice, task=play_task(known, choice.name))
+        return cls.opened(known, choice)
+
+    @classmethod
+    def opened(cls, known: Prepared, choice: Choice) -> "Source":
+        """Open prepared data as its name says."""
+        task, episodes = play_task(known, choice.name), view(known, choice.name)
+        return cls(known=known, choice=choice, task=task, episodes=episodes)
 
     @property
-    def episodes(self) -> Episodes:
-        """Open the data as its name says."""
-        return view(self.known, self.choice.name)
+    def fingerprint(self) -> str:
+        """Of the data as it is prepared, without the views that a name may ask for."""
+        return fingerprint_of(self.known.digests)

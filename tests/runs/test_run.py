@@ -26,7 +26,8 @@ from seqrl.errors import DataError, SeqrlError
 from seqrl.evaluation import Evaluation
 from seqrl.policy import Policy
 from seqrl.runs.record import RunRecord, read_record, write_record
-from seqrl.runs.run import Place, run_one
+from seqrl.runs.place import Place
+from seqrl.runs.run import run_one
 from seqrl.runs.source import Source
 from tests.conftest import Ended
 from tests.runs.making import agent_classes, small, spec_of, toy_source

@@ -1,0 +1,101 @@
+"""Cluster: the machines that runs are sent to. One of our own on this machine, or one to join.
+
+Our own listens on the loopback address only, asks for a token that nobody else has, has no
+dashboard, and leaves neither a process nor a file behind: what a killed launch leaves in the
+temporary folder is swept up by the next one.
+"""
+
+import logging
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from seqrl.errors import SeqrlError
+from seqrl.runs.scratch import scratch
+
+OWN = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+
+STORE_BYTES = 300_000_000
+"""Of our own cluster's memory for what travels: unfinished runs. Data is read from disk."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one run takes."""
+
+    threads: int
+    gpus: float
+
+    def slots_in(self, machine: Mapping[str, float]) -> int:
+        """Count how many runs fit at once."""
+        fit = int(machine.get("CPU", 0.0) // self.threads)
+        return min(fit, int(machine.get("GPU", 0.0) / self.gpus + 1e-6)) if self.gpus else fit
+
+
+@contextmanager
+def own_cluster(workers: int, resources: Resources) -> Iterator[None]:
+    """Start a cluster on this machine for a while, with room for so many runs at once."""
+    with scratch() as folder, _environment({**OWN, **QUIET, "RAY_AUTH_TOKEN": secrets.token_hex()}):
+        import ray
+        from ray._private import ray_constants
+
+        # Without it Ray takes the machine's own address in place of the loopback one: what keeps
+        # it from firewalls' questions on other systems keeps it from the network here.
+        before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
+        try:
+            ray.init(
+                address="local",
+                num_cpus=workers * resources.threads,
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=str(folder),
+                **_silent(),
+            )
+            yield
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = before
+            ray.shutdown()
+
+
+@contextmanager
+def joined_cluster(address: str) -> Iterator[None]:
+    """Join a running cluster for a while."""
+    with _environment(QUIET):
+        import ray
+
+        try:
+            ray.init(address=address, **_silent())
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise SeqrlError(
+                f"No cluster can be joined at {address}: {str(error).strip().splitlines()[0]}. "
+                "Start one with `ray start --head` on this machine, or say --address auto on one "
+                "of its machines; where it asks for a token, RAY_AUTH_MODE=token and "
+                "RAY_AUTH_TOKEN_PATH must be set here too."
+            ) from error
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _silent() -> dict[str, Any]:
+    return {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

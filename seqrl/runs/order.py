@@ -1,0 +1,193 @@
+"""Order: a run as it travels to a machine that shares nothing with this one, and what comes back.
+
+All of it is plain data and bytes. The agent travels as its settings, and the files of a class of
+the user's own as text; the data does not travel with it: it is looked for there, by fingerprint.
+"""
+
+import importlib.util
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from seqrl.agents.agent import Agent
+from seqrl.errors import SeqrlError, told_plainly
+from seqrl.evaluation import Evaluation
+from seqrl.plain import from_plain, module_of, to_plain
+from seqrl.runs.experiment import RunSpec
+from seqrl.runs.identity import own_files
+from seqrl.runs.job import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to do."""
+
+    hash: str
+    identity: Mapping[str, Any]
+    """What the hash is made of, to say what differs where another hash comes out."""
+    spec: Mapping[str, Any]
+    data: str
+    """Full name."""
+    reason: str
+    """Why this data was chosen; the record says it."""
+    fingerprint: str
+    """Of the data as it is prepared, without the views that a name may ask for."""
+    code: Mapping[str, str]
+    """Files of the user's own: what their module is called, and their text."""
+    kept: Mapping[str, bytes]
+    """What there is to go on from."""
+    device: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Begun:
+    """Somebody is at work on it."""
+
+    where: str
+
+
+@dataclass(frozen=True)
+class Going:
+    """How far it is."""
+
+    doing: str
+    done: float
+    total: float
+    unit: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is needed to go on from here, the files that have changed."""
+
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class DataMissing:
+    """The data is not on that machine, or another content under its name."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """It is done: the files' contents."""
+
+    record: bytes
+    checkpoint: bytes
+    metrics: bytes
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It raised."""
+
+    error: str
+    """The traceback, or a sentence."""
+    record: bytes | None
+    """Its failed record, if it came that far."""
+
+
+Message = Begun | Going | Kept | DataMissing | Finished | Failed
+
+
+def order_of(job: Job, *, kept: Mapping[str, bytes], device: str, threads: int) -> Order:
+    """Write an order."""
+    spec = job.spec
+    return Order(
+        hash=job.hash,
+        identity=job.identity,
+        spec={
+            "experiment": spec.experiment,
+            "name": spec.name,
+            "agent": to_plain(spec.agent),
+            "task": spec.task,
+            "seed": spec.seed,
+            "evaluation": asdict(spec.evaluation),
+            "changed": list(spec.changed),
+        },
+        data=job.task.name,
+        reason=job.source.choice.reason,
+        fingerprint=job.source.fingerprint,
+        code=_own_code(job),
+        kept=kept,
+        device=device,
+        threads=threads,
+    )
+
+
+def spec_in(order: Order) -> RunSpec:
+    """Read what it asks for. Its own code must be importable by now."""
+    plain = dict(order.spec)
+    return RunSpec(
+        experiment=plain["experiment"],
+        name=plain["name"],
+        agent=from_plain(Agent, plain["agent"]),
+        task=plain["task"],
+        seed=plain["seed"],
+        evaluation=Evaluation(**plain["evaluation"]),
+        changed=tuple(plain["changed"]),
+    )
+
+
+def _own_code(job: Job) -> dict[str, str]:
+    """Return the user's own files that the agent and the environment are made of."""
+    files = own_files(job.spec.agent)
+    module, colon, _ = job.task.environment.partition(":")
+    found = importlib.util.find_spec(module) if colon else None
+    if found and found.origin and "site-packages" not in found.origin:
+        files[module] = Path(found.origin)
+    code = {}
+    for name, file in files.items():
+        with told_plainly(file, "reading your code"):
+            code[name] = file.read_text()
+    return code
+
+
+def make_importable(code: Mapping[str, str], folder: Path) -> None:
+    """Let the user's own modules be found, where this machine does not have them already."""
+    for name, text in code.items():
+        if name in sys.modules or _found_here(name):
+            continue
+        file = folder / (f"{Path(name).stem}.py" if name.endswith(".py") else _path_of(name))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        if name.endswith(".py"):
+            module_of(name, file)
+        elif str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+            importlib.invalidate_caches()
+
+
+def _found_here(name: str) -> bool:
+    if name.endswith(".py"):
+        return Path(name).expanduser().exists()
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False
+
+
+def _path_of(module: str) -> str:
+    return f"{module.replace('.', '/')}.py"
+
+
+def differences(asked: Mapping[str, Any], here: Mapping[str, Any], path: str = "") -> list[str]:
+    """Say in which fields two identities differ."""
+    found = []
+    for name in sorted({*asked, *here}):
+        one, other, where = asked.get(name), here.get(name), f"{path}{name}"
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            found += differences(one, other, f"{where}.")
+        elif one != other:
+            found.append(f"{where} is {other!r} and not {one!r}")
+    return found
+
+
+class OtherConditions(SeqrlError):
+    """This machine would run something else than what was asked for."""

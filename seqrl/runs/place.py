@@ -1,0 +1,64 @@
+"""Place: where a run's files lie within a results folder."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqrl.data.whole import sha256_of
+from seqrl.errors import DataError
+from seqrl.runs.experiment import RunSpec
+from seqrl.runs.record import RunRecord, read_record
+
+WORK = ".work"
+"""The folder, within a results folder, of runs that are not finished."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run's files lie."""
+
+    record: Path
+    work: Path
+    """What is needed to go on with an unfinished run; removed in the end."""
+
+    @classmethod
+    def of(cls, results: Path, spec: RunSpec, task: str, hash_: str) -> "Place":
+        """Return the places within a results folder."""
+        folders = [part.replace("/", "-").replace(":", "-") for part in (task, spec.name)]
+        folder = results.joinpath("runs", Path(spec.experiment).stem, *folders)
+        record = folder / f"seed-{spec.seed}-{hash_[:8]}.json"
+        return cls(record, results / WORK / hash_[:16])
+
+    @property
+    def checkpoint(self) -> Path:
+        """The last checkpoint."""
+        return self.record.with_suffix(".safetensors")
+
+    @property
+    def metrics(self) -> Path:
+        """How the training went."""
+        return self.record.with_suffix(".metrics.jsonl")
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever is at work on the run."""
+        return self.work.with_suffix(".lock")
+
+
+def finished(place: Place, hash_: str) -> RunRecord | None:
+    """Return the record of a run that is done already, if it and its checkpoint are whole."""
+    if not place.record.exists():
+        return None
+    try:
+        record = read_record(place.record)
+        if record.status != "done" or not place.checkpoint.exists():
+            return None
+        if record.hash == hash_ and record.is_of(sha256_of(place.checkpoint)):
+            return record
+        why = "it and its checkpoint do not belong together"
+    except DataError as error:
+        why = str(error)
+    _log.warning("%s is there, but %s: running it again.", place.record, why.rstrip("."))
+    return None
