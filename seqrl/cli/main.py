@@ -10,6 +10,7 @@ import typer
 from seqrl.cli import (
     attention,
     behaviours,
+    bench,
     compare,
     data,
     doctor,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.command("doctor")(doctor.doctor)
 app.command("show")(show.show)
+app.command("bench")(bench.bench)
 app.command("run")(run.run)
 app.command("play")(play.play)
 app.command("targets")(targets.targets)

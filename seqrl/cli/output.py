@@ -116,12 +116,13 @@ class _Lines:
         began, before = self._first.setdefault(doing, (now, done))
         left = ""
         if total and before < done < total:
-            left = f"{_clock((total - done) * (now - began) / (done - before))} left"
+            left = f"{clock((total - done) * (now - began) / (done - before))} left"
         told = ", ".join(filter(None, [_amount(done, total, unit), note, left]))
         typer.echo(f"{doing} {told}".strip(), err=True)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Write hours, minutes and seconds."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}"
 

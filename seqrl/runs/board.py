@@ -38,9 +38,10 @@ class Board:
     """All runs, in their order, and where they stand."""
 
     jobs: tuple[Job, ...]
-    seconds: Mapping[str, tuple[float, float]]
-    """What each run is expected to take on one worker, training and playing, by hash."""
     workers: int
+    seconds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """What each run that is to be done is expected to take on one worker, training and playing, by
+    hash."""
     changed: Callable[["Board", Job], None] = lambda board, job: None
     """Is called when something has changed."""
     standings: dict[str, Standing] = field(default_factory=dict)
@@ -73,7 +74,7 @@ class Board:
         else:  # an evaluation, with which every stretch of training ends
             trained = max(before.trained, 1 / times)
             played = (round(trained * times) - 1 + share) / times
-        training, playing = self.seconds[job.hash]
+        training, playing = self._seconds(job)
         part = (training * trained + playing * played) / max(training + playing, 1e-9)
         part = max(before.part, min(1.0, part))
         self.set(job, "running", doing=doing, trained=trained, part=part, note=note)
@@ -87,17 +88,20 @@ class Board:
     def work_done(self) -> float:
         """Return what has been done, in expected seconds of one worker."""
         return sum(
-            sum(self.seconds[job.hash]) * (1.0 if self[job].state in OVER else self[job].part)
+            sum(self._seconds(job)) * (1.0 if self[job].state in OVER else self[job].part)
             for job in self.jobs
         )
 
     def seconds_left(self) -> float:
         """Return how long it will still take, by the pace so far; at the start, by what was
         expected."""
-        total = sum(sum(self.seconds[job.hash]) for job in self.jobs)
+        total = sum(sum(self._seconds(job)) for job in self.jobs)
         done, elapsed = self.work_done() - self._at_start, time.monotonic() - self._began
         left = total - self._at_start - done
         # What was expected counts as much as what was seen, after a twentieth of the work.
         trust = 0.05 * (left + done)
         pace = (done + trust) / (elapsed + trust / self.workers) if left else 1.0
         return left / pace
+
+    def _seconds(self, job: Job) -> tuple[float, float]:
+        return self.seconds.get(job.hash, (0.0, 0.0))

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from seqrl.errors import SeqrlError
@@ -29,6 +30,8 @@ class Resources:
 
     threads: int
     gpus: float
+    """A fraction lets so many runs share one; nobody watches over its memory but they."""
+    device: str
 
     def slots_in(self, machine: Mapping[str, float]) -> int:
         """Count how many runs fit at once."""
@@ -39,7 +42,7 @@ class Resources:
 @contextmanager
 def own_cluster(workers: int, resources: Resources) -> Iterator[None]:
     """Start a cluster on this machine for a while, with room for so many runs at once."""
-    with scratch() as folder, _environment({**OWN, **QUIET, "RAY_AUTH_TOKEN": secrets.token_hex()}):
+    with scratch() as folder, _environment({**OWN, **QUIET, "RAY_AUTH_TOKEN": _token()}):
         import ray
         from ray._private import ray_constants
 
@@ -60,6 +63,12 @@ def own_cluster(workers: int, resources: Resources) -> Iterator[None]:
         finally:
             ray_constants.ENABLE_RAY_CLUSTER = before
             ray.shutdown()
+
+
+@cache
+def _token() -> str:
+    """Make a token; only once in a process, as Ray remembers the first."""
+    return secrets.token_hex()
 
 
 @contextmanager

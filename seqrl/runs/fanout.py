@@ -58,7 +58,6 @@ class Fanout:
 
     launch: Launch
     resources: Resources
-    device: str
     out: "dict[ObjectRefGenerator, _Sent]" = field(default_factory=dict)
     parked: list[_Sent] = field(default_factory=list)
     """Runs that wait for data to be where they are to be done."""
@@ -107,7 +106,7 @@ class Fanout:
         order = order_of(
             sent.claim.job,
             kept=sent.claim.kept(),
-            device=self.device,
+            device=self.resources.device,
             threads=self.resources.threads,
         )
         task = ray.remote(_task).options(

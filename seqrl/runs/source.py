@@ -31,6 +31,13 @@ class Source:
     ) -> "Source":
         """Find out what a name means, and prepare it if need be."""
         choice = choose(text, family=family, data_dir=data_dir, reachable=can_reach)
+        return cls.chosen(choice, data_dir=data_dir, progress=progress)
+
+    @classmethod
+    def chosen(
+        cls, choice: Choice, *, data_dir: Path | None = None, progress: Progress = silent
+    ) -> "Source":
+        """Prepare the data that was chosen, if need be."""
         known = obtain(choice.name, data_dir=data_dir, progress=progress)
         return cls.opened(known, choice)
 
