@@ -17,6 +17,7 @@ from seqrl.cli import (
     play,
     predict,
     run,
+    runs,
     show,
     speed,
     targets,
@@ -38,6 +39,7 @@ app = typer.Typer(
 app.command("doctor")(doctor.doctor)
 app.command("show")(show.show)
 app.command("run")(run.run)
+app.command("runs")(runs.runs)
 app.command("play")(play.play)
 app.command("targets")(targets.targets)
 app.command("compare")(compare.compare)
