@@ -68,6 +68,15 @@ def test_what_is_chosen(seqrl: Run, results: Path) -> None:
     assert ended.status == 2 and "agents BC, old" in ended.err
 
 
+def test_time_of_what_was_interrupted(seqrl: Run, tmp_path: Path) -> None:
+    """Half of a time looks like a fast run."""
+    made = recorded([1])
+    (one,) = made.evaluations
+    write_all(tmp_path, replace(made, evaluations=[{**one, "seconds": None}]))
+    assert " 2.0+ " in seqrl("runs", "--results", tmp_path).out
+    assert "playing was interrupted" in seqrl("runs", made.hash, "--results", tmp_path).out
+
+
 def test_nothing_yet(seqrl: Run, tmp_path: Path) -> None:
     """A new folder is no error; a misspelt one is."""
     assert "no runs below" in seqrl("runs", "--results", tmp_path).out

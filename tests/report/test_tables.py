@@ -82,6 +82,7 @@ def test_without_reference_returns_it_says_so() -> None:
     [
         ({"fingerprint": "f" * 16}, "one column: they differ in fingerprint"),
         ({"environment": "Hopper-v5"}, "differ in environment, Hopper-v4 and Hopper-v5"),
+        ({"task_horizon": 500}, "one column: they differ in horizon, 1000 and 500"),
         ({"protocol": 1}, "differ in protocol"),
         ({"reference": {**REFERENCE, "maximum": 300.0}}, "reference.maximum, 200.0 and 300.0"),
         ({"facts": {"target_rule": "paper_code"}}, "one cell: they differ in target_rule"),

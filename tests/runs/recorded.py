@@ -23,6 +23,7 @@ def recorded(
     seed: int = 0,
     fingerprint: str = "0123456789abcdef",
     environment: str = "Hopper-v4",
+    task_horizon: int = 1000,
     protocol: int = PROTOCOL,
     torch: str = "2.8.0",
     facts: Mapping[str, Any] | None = None,
@@ -67,6 +68,7 @@ def recorded(
         "task": {
             "name": task,
             "environment": environment,
+            "horizon": task_horizon,
             "reference": dict(reference) if reference else None,
         },
         "data": {
