@@ -18,6 +18,7 @@ from seqrl.cli import (
     play,
     predict,
     run,
+    runs,
     show,
     speed,
     targets,
@@ -40,6 +41,7 @@ app.command("doctor")(doctor.doctor)
 app.command("show")(show.show)
 app.command("bench")(bench.bench)
 app.command("run")(run.run)
+app.command("runs")(runs.runs)
 app.command("play")(play.play)
 app.command("targets")(targets.targets)
 app.command("compare")(compare.compare)

@@ -63,6 +63,18 @@ class RunRecord:
         """Mean return of the last checkpoint."""
         return self.evaluations[-1]["return"] if self.evaluations else None
 
+    @property
+    def kind(self) -> str:
+        """The name of the agent's class."""
+        place: str = self.agent["is"]
+        return place.rpartition(":")[2]
+
+    @property
+    def playing_seconds(self) -> float | None:
+        """Of all evaluations together; of those that were killed in between nobody knows."""
+        seconds = [evaluation["seconds"] for evaluation in self.evaluations]
+        return sum(seconds) if seconds and None not in seconds else None
+
     def is_of(self, sha256: str) -> bool:
         """Say whether it is of the checkpoint with this hash."""
         return self.checkpoint is not None and self.checkpoint["sha256"] == sha256
@@ -70,17 +82,19 @@ class RunRecord:
     def caption(self) -> str:
         """Say all that a number of this record must not be told without."""
         name, task, versions = self.name, self.task, self.versions
-        last = self.evaluations[-1]
+        # What was asked for: a failed run has come to nothing, and has a caption all the same.
+        updates, evaluation = self.agent["training"]["updates"], self.identity["evaluation"]
         facts = facts_in_words(self.facts)
         settings = f"experiment {self.experiment}" + "".join(f", {said}" for said in self.changed)
-        data, kind = self.data, self.agent["is"].rpartition(":")[2]
+        data = self.data
         return (
-            f"{name} ({kind}; {settings}), trained on {data['name']} ("
+            ("FAILED: " if self.status == "failed" else "")
+            + f"{name} ({self.kind}; {settings}), trained on {data['name']} ("
             f"{fingerprint_in_words(data['fingerprint'])}), played in {task['environment']}; "
             f"seed {self.seed}; "
-            f"{self.training['updates']:,} updates in {self.training['precision']}; "
-            f"{self.checkpoint_rule} checkpoint, {len(last['episodes'])} episodes, played in "
-            f"{self.identity['evaluation']['precision']}"
+            f"{updates:,} updates in {self.identity['training_precision']}; "
+            f"{self.checkpoint_rule} checkpoint, {evaluation['episodes']} episodes, played in "
+            f"{evaluation['precision']}"
             + (f"; {facts}" if facts else "")
             + f"; seqrl {versions['seqrl']} (protocol {self.identity['protocol']}), torch "
             f"{versions['torch']}, gymnasium {versions['gymnasium']}, mujoco {versions['mujoco']}."

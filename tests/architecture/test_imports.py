@@ -37,6 +37,7 @@ HEAVY = {
     "huggingface_hub",
     "transformers",
     "matplotlib",
+    "pandas",
     "seaborn",
     "imageio",
 }

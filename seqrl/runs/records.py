@@ -1,0 +1,255 @@
+"""Many records: found below a results folder, chosen by name, as a table for notebooks.
+
+What cannot be read stands beside the others with its sentence, so that nobody counts without it.
+"""
+
+import fnmatch
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import stdev
+from typing import TYPE_CHECKING, Any
+
+from seqrl.errors import DataError, SeqrlError, UnknownName, told_plainly
+from seqrl.runs.experiment import names_of
+from seqrl.runs.record import RunRecord
+from seqrl.runs.sound import read_sound
+
+if TYPE_CHECKING:
+    import pandas
+
+_log = logging.getLogger(__name__)
+
+NAME = re.compile(r"seed-\d+-([0-9a-f]{8})\.json")
+DEEP = 3
+"""Folders between `runs` and a record: experiment, task, agent."""
+SHOWN = 12
+"""Records that a message lists; `seqrl runs` lists them all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A record, and where it lies."""
+
+    file: Path
+    record: RunRecord
+
+    def __str__(self) -> str:
+        """Name it in a line."""
+        record = self.record
+        return (
+            f"{record.hash[:8]} ({record.experiment}: {record.name} on {record.task['name']}, seed "
+            f"{record.seed}, {record.status}; {self.file})"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unread:
+    """What should be a record, or a folder of some, and could not be read."""
+
+    file: Path
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records:
+    """All that lies below a results folder."""
+
+    found: tuple[Found, ...]
+    """Sorted by experiment, task, agent, seed."""
+    unread: tuple[Unread, ...]
+
+    def matching(
+        self,
+        *,
+        experiment: str | None = None,
+        task: str | None = None,
+        agent: str | None = None,
+        seed: int | None = None,
+        status: str | None = None,
+    ) -> "Records":
+        """Choose by patterns, as in a shell; a task's fits its full or its short name. Where that
+        leaves nothing, say what there is."""
+
+        def fits(record: RunRecord) -> bool:
+            asked = (
+                (experiment, {record.experiment}),
+                (task, names_of(record.task["name"])),
+                (agent, {record.name}),
+                (status, {record.status}),
+            )
+            return (seed is None or record.seed == seed) and all(
+                pattern is None or any(fnmatch.fnmatch(name, pattern) for name in names)
+                for pattern, names in asked
+            )
+
+        found = tuple(one for one in self.found if fits(one.record))
+        if self.found and not found:
+            raise UnknownName(f"No record is of that kind. There are {self._names()}.")
+        return replace(self, found=found)
+
+    def _names(self) -> str:
+        all_ = [one.record for one in self.found]
+        kinds: dict[str, set[Any]] = {
+            "experiments": {record.experiment for record in all_},
+            "tasks": {record.task["name"] for record in all_},
+            "agents": {record.name for record in all_},
+            "seeds": {record.seed for record in all_},
+            "statuses": {record.status for record in all_},
+        }
+        return "; ".join(f"{k} {', '.join(map(str, sorted(names)))}" for k, names in kinds.items())
+
+    def with_hash(self, begun: str) -> Found:
+        """Return the one whose hash begins so."""
+        fitting = [one for one in self.found if one.record.hash.startswith(begun.lower())]
+        if len(fitting) == 1:
+            return fitting[0]
+        if fitting:
+            raise SeqrlError(
+                f"{len(fitting)} records have a hash that begins with {begun!r}:{_listed(fitting)}"
+                "\nWrite more of it, or the record's file."
+            )
+        for unread in self.unread:
+            named = NAME.fullmatch(unread.file.name)
+            if named and begun and named[1].startswith(begun.lower()[:8]):
+                raise DataError(unread.why)
+        there = f"There are:{_listed(self.found)}" if self.found else "There are none."
+        raise UnknownName(f"There is no file {begun}, and no record whose hash begins so. {there}")
+
+
+def _listed(found: Sequence[Found]) -> str:
+    more = [f"and {len(found) - SHOWN} more (`seqrl runs`)"] if len(found) > SHOWN else []
+    return "".join(f"\n  {line}" for line in [*map(str, found[:SHOWN]), *more])
+
+
+def records_below(results: Path) -> Records:
+    """Read all records of a results folder; nothing that is wrong with one ends the others."""
+    with told_plainly(results, "looking for records"):
+        there = results.is_dir()
+    if not there:
+        raise UnknownName(
+            f"There is no folder {results}. Name the folder that `seqrl run` writes its results to."
+        )
+    found: list[Found] = []
+    unread: list[Unread] = []
+    for file in _files(results / "runs", unread):
+        try:
+            record = read_sound(file)
+        except SeqrlError as error:
+            unread.append(Unread(file=file, why=str(error)))
+            continue
+        if file.name != f"seed-{record.seed}-{record.hash[:8]}.json":
+            why = f"{file} is named for another run than it holds. Rename or remove it."
+            unread.append(Unread(file=file, why=why))
+            continue
+        found.append(Found(file=file, record=record))
+    return Records(
+        found=tuple(sorted(found, key=_place)),
+        unread=tuple(sorted(unread, key=lambda one: one.file)),
+    )
+
+
+def _files(runs: Path, unread: list[Unread]) -> Iterator[Path]:
+    folders = [runs] if runs.is_dir() else []
+    for _ in range(DEEP):
+        folders = [inner for folder in folders for inner in _inside(folder, Path.is_dir, unread)]
+    for folder in folders:
+        yield from _inside(folder, lambda file: bool(NAME.fullmatch(file.name)), unread)
+
+
+def _inside(folder: Path, wanted: Callable[[Path], bool], unread: list[Unread]) -> list[Path]:
+    try:
+        with told_plainly(folder, "listing records"):
+            return sorted(filter(wanted, folder.iterdir()))
+    except DataError as error:
+        unread.append(Unread(file=folder, why=str(error)))
+        return []
+
+
+def _place(found: Found) -> tuple[str, str, str, int, str, str]:
+    record = found.record
+    kind = (record.experiment, record.task["name"], record.name)
+    return *kind, record.seed, record.hash, str(found.file)
+
+
+def record_at(text: str, records: Records | None) -> Found:
+    """Return the record of a file, or the one of `records` whose hash begins so."""
+    file = Path(text)
+    if file.is_file() or records is None:
+        return Found(file=file, record=read_sound(file))
+    return records.with_hash(text)
+
+
+# ---- for notebooks -------------------------------------------------------------------------------
+
+COLUMNS = (
+    "experiment", "task", "agent", "kind", "seed", "status", "score", "return", "return_sd",
+    "episodes", "updates", "environment", "fingerprint", "protocol", "target_rule",
+    "target_return", "training_seconds", "evaluation_seconds", "updates_per_second", "processor",
+    "device", "threads", "changed", "hash", "written", "error", "file",
+)  # fmt: skip
+"""What `read_records` says of every run, besides a column for each package's version."""
+
+
+def read_records(*places: Path | str) -> "pandas.DataFrame":
+    """Return one row a run, of results folders or single records; by default of `results`.
+
+    What could not be read is a warning, and no row.
+    """
+    import pandas
+
+    rows: dict[Path, Mapping[str, Any]] = {}
+    for place in map(Path, places or ("results",)):
+        found = _of_file(place) if place.is_file() else records_below(place)
+        for one in found.unread:
+            _log.warning("%s", one.why)
+        if not found.found:
+            _log.warning("There is no record below %s that could be read.", place)
+        rows |= {one.file.resolve(): _row(one) for one in found.found}
+    versions = [name for row in rows.values() for name in row if name not in COLUMNS]
+    return pandas.DataFrame([*rows.values()], columns=[*COLUMNS, *dict.fromkeys(versions)])
+
+
+def _of_file(file: Path) -> Records:
+    try:
+        return Records(found=(record_at(str(file), None),), unread=())
+    except SeqrlError as error:
+        return Records(found=(), unread=(Unread(file=file, why=str(error)),))
+
+
+def _row(found: Found) -> dict[str, Any]:
+    record, nan = found.record, float("nan")
+    last = record.evaluations[-1] if record.evaluations else {"episodes": []}
+    returns = [episode["return"] for episode in last["episodes"]]
+    return {
+        "experiment": record.experiment,
+        "task": record.task["name"],
+        "agent": record.name,
+        "kind": record.kind,
+        "seed": record.seed,
+        "status": record.status,
+        "score": nan if record.score is None else record.score,
+        "return": nan if record.mean_return is None else record.mean_return,
+        "return_sd": stdev(returns) if len(returns) > 1 else nan,
+        "episodes": len(returns),
+        "updates": record.training.get("updates", nan),
+        "environment": record.task["environment"],
+        "fingerprint": record.data["fingerprint"],
+        "protocol": record.identity["protocol"],
+        "target_rule": record.facts.get("target_rule"),
+        "target_return": record.facts.get("target_return", nan),
+        "training_seconds": record.training.get("seconds", nan),
+        "evaluation_seconds": nan if record.playing_seconds is None else record.playing_seconds,
+        "updates_per_second": record.training.get("updates_per_second", nan),
+        "processor": record.machine.get("processor"),
+        "device": record.machine.get("device"),
+        "threads": record.machine.get("threads"),
+        "changed": " ".join(record.changed),
+        "hash": record.hash,
+        "written": record.written,
+        "error": record.error,
+        "file": str(found.file),
+        **record.versions,
+    }

@@ -1,0 +1,124 @@
+"""Is a record what a record must be? What is damaged or newer is told, before anybody counts it."""
+
+import math
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from seqrl.errors import DataError
+from seqrl.runs.record import PROTOCOL, RunRecord, read_record
+
+Inside = Mapping[str, Any]
+
+NEEDED: Mapping[str, Mapping[str, Any]] = {
+    "agent": {"is": str, "training": Inside},
+    "identity": {
+        "data": str,
+        "fingerprint": str,
+        "environment": str,
+        "evaluation": Inside,
+        "training_precision": str,
+        "versions": Mapping[str, str],
+    },
+    "task": {"name": str, "environment": str, "reference": Inside | None},
+    "data": {"name": str, "fingerprint": str, "mean_return": float, "mean_score": float | None},
+    "agent.training": {"updates": int},
+    "identity.evaluation": {"episodes": int, "precision": str},
+    "versions": {"seqrl": str, "torch": str, "gymnasium": str, "mujoco": str},
+}
+"""What every record tells, done or failed, and as what."""
+
+EVALUATION: Mapping[str, Any] = {
+    "return": float,
+    "score": float | None,
+    "seconds": float | None,
+    "episodes": Sequence[Inside],
+}
+REFERENCE = {"minimum": float, "maximum": float}
+EPISODE = {"return": float}
+TRAINING = {"updates": int, "seconds": float, "updates_per_second": float}
+CHECKPOINT = {"sha256": str}
+
+DAMAGED = "is not a whole record of seqrl: {}. Remove it, and run it again."
+
+
+def read_sound(file: Path) -> RunRecord:
+    """Read a record that can be counted; of another the error says what is wrong with it."""
+    try:
+        record = read_record(file)
+        problem = _problem(record)
+    except (RecursionError, OverflowError) as error:
+        problem = DAMAGED.format(error)
+    if problem:
+        raise DataError(f"{file} {problem}")
+    return record
+
+
+def _problem(record: RunRecord) -> str:
+    """Say what is wrong; nothing if nothing is."""
+    identity: Any = record.identity
+    protocol = identity.get("protocol") if isinstance(identity, dict) else None
+    if type(protocol) is not int or protocol < 1:
+        return (
+            f"has the protocol number {protocol!r}, which is none: this seqrl knows 1 to "
+            f"{PROTOCOL}. Remove it, and run it again."
+        )
+    if protocol > PROTOCOL:  # before anything else, which may have another shape there
+        return (
+            f"was written by a newer seqrl (protocol {protocol}; this one knows up to {PROTOCOL}). "
+            "Update seqrl; nothing of it is read."
+        )
+    for name in _lacking(vars(record), get_type_hints(RunRecord)):
+        return DAMAGED.format(f"{name} is not what it should be")
+    for place, lacking in _all_lacking(record):
+        return DAMAGED.format(f"{place}.{lacking} is not what it should be")
+    if record.status == "done" and not (record.evaluations and record.checkpoint):
+        return DAMAGED.format("it is done, and has no evaluation or no checkpoint")
+    scores = [record.data["mean_score"], *(one["score"] for one in record.evaluations)]
+    if any((score is None) == bool(record.task["reference"]) for score in scores):
+        return DAMAGED.format("there are scores where there is no reference, or the reverse")
+    if not all(one["episodes"] for one in record.evaluations):
+        return DAMAGED.format("an evaluation has no episodes")
+    return ""
+
+
+def _all_lacking(record: RunRecord) -> Iterator[tuple[str, str]]:
+    """Name what is not there, or is of another kind, from the outside to the inside."""
+    for place, needed in NEEDED.items():
+        inner: Any = vars(record)
+        for name in place.split("."):
+            inner = inner[name]
+        yield from ((place, name) for name in _lacking(inner, needed))
+    if reference := record.task["reference"]:
+        yield from (("task.reference", name) for name in _lacking(reference, REFERENCE))
+    if record.status == "done":
+        yield from (("training", name) for name in _lacking(record.training, TRAINING))
+    if record.checkpoint is not None:
+        yield from (("checkpoint", name) for name in _lacking(record.checkpoint, CHECKPOINT))
+    for evaluation in record.evaluations:
+        yield from (("evaluations", name) for name in _lacking(evaluation, EVALUATION))
+        for episode in evaluation["episodes"]:
+            yield from (("episodes", name) for name in _lacking(episode, EPISODE))
+
+
+def _lacking(plain: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
+    return [n for n, hint in needed.items() if n not in plain or not _fits(plain[n], hint)]
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Say whether what JSON gave is of a kind."""
+    origin, inner = get_origin(hint) or hint, get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, one) for one in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is Sequence:
+        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
+    if origin is Mapping:
+        return isinstance(value, dict) and all(_fits(item, inner[1]) for item in value.values())
+    if hint is float:
+        return type(value) in (int, float) and math.isfinite(value)
+    return type(value) is hint

@@ -1,0 +1,177 @@
+"""The table: a mean is of what its caption says, and of nothing else."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from seqrl.agents.behaviour_cloning import BehaviourCloning
+from seqrl.agents.decision_transformer import DecisionTransformer
+from seqrl.agents.trajectory_transformer import TrajectoryTransformer
+from seqrl.errors import SeqrlError
+from seqrl.report.tables import caption, score_table
+from seqrl.runs.record import RunRecord
+from tests.runs.recorded import REFERENCE, TASK, recorded
+
+OWN = "file/mine+1a2b3c4d"
+
+
+def test_mean_and_deviation_by_hand() -> None:
+    """Episodes are averaged first, then seeds: all episodes in one bag give another spread."""
+    table = score_table(
+        [recorded([0, 40], seed=0), recorded([10, 90], seed=1), recorded([160, 0], seed=2)]
+    )
+    cell = table.cells["BC", TASK]
+    assert (cell.n, cell.failed, cell.missing) == (3, 0, 0)
+    assert cell.mean == pytest.approx((10 + 25 + 40) / 3)
+    assert cell.deviation == pytest.approx(15.0), "n-1: the root of (225 + 0 + 225) / 2"
+    assert table.data == {TASK: 25.0}
+    assert table.as_markdown() == (
+        f"| score | {TASK} |\n| --- | ---: |\n| BC | 25.0 ± 15.0 |\n| data | 25.0 |\n"
+    )
+
+
+def test_one_seed_has_no_deviation() -> None:
+    """A zero would say that all seeds agree."""
+    table = score_table([recorded([0, 40])])
+    assert table.cells["BC", TASK].deviation is None
+    assert "| BC | 10.0 |" in table.as_markdown()
+
+
+def test_failed_and_missing_are_seen() -> None:
+    """A mean over the seeds that happened to survive looks like any other."""
+    records = [
+        recorded([40], seed=0),
+        recorded(seed=1),
+        recorded(seed=2),
+        recorded([40], seed=0, name="B"),
+        recorded(seed=0, name="C", task=OWN),
+        recorded([20], seed=0, task=OWN),
+    ]
+    text = score_table(records).as_markdown()
+    assert f"| score | {OWN} | {TASK} |" in text
+    assert "| BC | 10.0, missing (2 of 3) | 20.0, failed (2 of 3) |" in text
+    assert "| B | - | 20.0, missing (2 of 3) |" in text
+    assert "| C | failed (1 of 3), missing (2 of 3) | - |" in text
+    cell = score_table(records).cells["B", OWN]
+    assert (cell.mean, cell.n, cell.missing) == (None, 0, 3)
+
+
+def test_what_was_asked_for_gives_order_and_gaps() -> None:
+    """Where a sweep has not come to its last seed in any cell, records alone do not know it."""
+    asked = [(a, t, seed) for t in (TASK, OWN) for a in ("Z", "BC") for seed in (0, 1)]
+    table = score_table([recorded([40]), recorded([20], name="A", seed=7)], asked)
+    assert table.agents == ("Z", "BC", "A") and table.tasks == (TASK, OWN)
+    text = table.as_markdown()
+    assert "| BC | 20.0, missing (1 of 2) | - |\n| A | 10.0 | - |\n| data | 25.0 | - |" in text
+    assert table.cells["Z", OWN].missing == 2
+
+
+def test_without_reference_returns_it_says_so() -> None:
+    """A return of 40 in a column of scores would pass for 40 percent."""
+    table = score_table([recorded([40]), recorded([40, 50], task=OWN, reference=None)])
+    assert table.in_returns == {OWN} and table.data == {TASK: 25.0, OWN: 50.0}
+    text = table.as_markdown()
+    assert f"| score | {OWN} (return) | {TASK} |" in text
+    assert "| BC | 45.0 | 20.0 |" in text and "they show returns" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"fingerprint": "f" * 16}, "one column: they differ in fingerprint"),
+        ({"environment": "Hopper-v5"}, "differ in environment, Hopper-v4 and Hopper-v5"),
+        ({"task_horizon": 500}, "one column: they differ in horizon, 1000 and 500"),
+        ({"protocol": 1}, "differ in protocol"),
+        ({"reference": {**REFERENCE, "maximum": 300.0}}, "reference.maximum, 200.0 and 300.0"),
+        ({"facts": {"target_rule": "paper_code"}}, "one cell: they differ in target_rule"),
+        ({"agent": BehaviourCloning(fraction=0.1)}, r"agent.fraction, 1.0 and 0.1"),
+        ({"returns": [1, 2]}, "evaluation.episodes, 1 and 2"),
+    ],
+)
+def test_what_differs_is_not_averaged(given: dict[str, Any], said: str) -> None:
+    """Two kinds of numbers in one mean are neither."""
+    usual: dict[str, Any] = {"returns": [1]}
+    records = [recorded([1]), recorded(seed=1, **usual | given)]
+    with pytest.raises(SeqrlError, match=said) as error:
+        score_table(records)
+    for record in records:
+        assert f"seed {record.seed} (experiment quick, {record.hash[:8]})" in str(error.value)
+    if "cell" in said:  # in another row it is fine
+        score_table([records[0], replace(records[1], name="other")])
+
+
+def test_a_column_is_one_whatever_the_agent() -> None:
+    """Two agents in one column were to have met the same data."""
+    with pytest.raises(SeqrlError, match="one column"):
+        score_table([recorded([1]), recorded([1], name="DT", fingerprint="f" * 16)])
+
+
+def test_a_seed_counts_once() -> None:
+    """The same seed under two versions of torch would make three seeds of two."""
+    with pytest.raises(SeqrlError, match=r"count twice.*identity\.versions\.torch 2\.8"):
+        score_table([recorded([1]), recorded([1], torch="2.9.0")])
+    with pytest.raises(SeqrlError, match="differ in experiment paper and quick"):
+        score_table([recorded([1]), recorded([1], experiment="paper")])
+
+
+def several() -> list[RunRecord]:
+    records = []
+    for seed in (0, 1, 10):
+        rule = {"target_rule": "best_in_data"}
+        for task, target in ((TASK, 100.0), (OWN, 70.0)):
+            records.append(
+                recorded(
+                    [seed, 3 * seed + 1, 0.1], seed=seed, name="DT", task=task,
+                    agent=DecisionTransformer(), facts={**rule, "target_return": target},
+                )
+            )  # fmt: skip
+        for task, steps in ((TASK, "5 steps"), (OWN, "15 steps")):
+            records.append(
+                recorded(
+                    [seed / 7, 9, 2], seed=seed, name="TT", task=task,
+                    agent=TrajectoryTransformer(),
+                    facts={"window_rule": "published", "plans": steps},
+                )
+            )  # fmt: skip
+    return records
+
+
+def test_equal_records_give_equal_bytes() -> None:
+    """A table that changes with the order of a folder cannot be checked by anybody."""
+    records = several()
+    expected = score_table(records).as_markdown(), caption(records)
+    for number in range(5):
+        other = [
+            replace(record, written=f"2027-01-0{number + 1}T00:00:00+00:00", machine={})
+            for record in records
+        ]
+        random.Random(number).shuffle(other)
+        assert (score_table(other).as_markdown(), caption(other)) == expected
+
+
+def test_the_caption_answers_a_reviewer() -> None:
+    """A table without its data, rules and versions is a rumour."""
+    said = caption(several())
+    for words in (
+        f"{OWN} (fingerprint 01234567) played in Hopper-v4, {TASK} (fingerprint 01234567) played",
+        "DT (DecisionTransformer, 100,000 updates, target rule best_in_data)",
+        f"TT on {OWN} (TrajectoryTransformer, 195,000 updates, window rule published, plans 15",
+        "Experiment quick; seeds 0, 1, 10; 3 episodes of each; last checkpoint; trained in "
+        "float32, played in float32.",
+        "Protocol 2; seqrl 0.1.0, torch 2.8.0, gymnasium 1.2.0, mujoco 3.3.0.",
+        "± is the standard deviation over seeds (n-1)",
+    ):
+        assert words in said, words
+    given = {"target_rule": "given", "target_return": 1800.0}
+    other = recorded([1], name="DT", facts=given, torch="2.9.0", changed=["target=1800"])
+    said = caption([recorded([1], seed=1), recorded(seed=2, name="BC"), other])
+    assert "target=1800, 100,000 updates, target rule given, target return 1,800.0" in said
+    assert "torch 2.8.0, 2.9.0" in said and "seeds 0, 1, 2" in said
+
+
+def test_nothing_makes_no_table() -> None:
+    """An empty table looks like a result."""
+    with pytest.raises(SeqrlError, match="no records"):
+        score_table([])
