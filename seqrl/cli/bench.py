@@ -36,7 +36,8 @@ def bench(
         ),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(help="How many, from 0 on; or which: 0,3,7. Else the experiment's.")
+        str | None,
+        typer.Option(help="How many, from 0 on; or which: 0,3,7. Else the experiment's."),
     ] = None,
     settings: Annotated[
         list[str] | None,

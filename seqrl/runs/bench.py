@@ -57,9 +57,7 @@ def plan(asked: Asked) -> Plan:
     problems = []
     for text in dict.fromkeys(asked.tasks or found.tasks):
         try:
-            choice = choose(
-                text, family=asked.family, data_dir=asked.data_dir, reachable=can_reach
-            )
+            choice = choose(text, family=asked.family, data_dir=asked.data_dir, reachable=can_reach)
         except SeqrlError as error:
             problems.append(f"{text}: {error}")
         else:

@@ -17,7 +17,11 @@ from typing import Any
 from seqrl.errors import SeqrlError
 from seqrl.runs.scratch import scratch
 
-OWN = {"RAY_AUTH_MODE": "token", "RAY_USAGE_STATS_ENABLED": "0"}
+OWN = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # a run is what was asked for, not what happens in the background
+}
 QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
 
 STORE_BYTES = 300_000_000

@@ -1,14 +1,13 @@
 """Real Ray clusters on this machine: one worker or two, machines that share nothing, kill -9."""
 
+import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,8 @@ import pytest
 from seqrl.agents.behaviour_cloning import BehaviourCloning
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.evaluation import Evaluation
-from seqrl.runs.board import Board
-from seqrl.runs.cluster import own_cluster
-from seqrl.runs.fanout import Fanout
-from seqrl.runs.launch import Launch
-from seqrl.runs.ledger import Ledger
-from tests.runs.launching import ONE_CPU, jobs_of, launched, results_of
+from tests.runs.launching import jobs_of, launched, results_of
 from tests.runs.making import small, toy_source
-from tests.runs.slow import Slow
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,10 +26,78 @@ def test_inline_and_workers_give_equal_records(tmp_path: Path) -> None:
     """Numbers that depend on who ran them, or beside whom, are nobody's."""
     agents = [small(DecisionTransformer), small(BehaviourCloning)]
     jobs = jobs_of(agents, toy_source(), 3, evaluation=Evaluation(episodes=4, times=2))
-    inline, one, two = (
-        launched(jobs, tmp_path / str(workers), workers) for workers in (0, 1, 2)
-    )
+    inline, one, two = (launched(jobs, tmp_path / str(workers), workers) for workers in (0, 1, 2))
     assert results_of(inline) == results_of(one) == results_of(two)
     assert len(results_of(two)) == 6
     for workers in (0, 1, 2):
         assert not list((tmp_path / str(workers) / ".work").iterdir())
+
+
+# ---- the command, and what is killed ----------------------------------------------------------
+
+
+def _bench(results: Path, *more: str) -> "subprocess.Popen[str]":
+    """Start three runs of the experiment that takes its time."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "seqrl", "bench", "file/toy", "--experiment",
+         str(ROOT / "tests/runs/slow.py"), "--seeds", "3", "--results", str(results), *more],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "SEQRL_TEST_KEEP": "1", "RAY_AUTH_MODE": "disabled"},
+    )  # fmt: skip
+
+
+def _wait_for(what: Any, seconds: float = 120) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def raylets(tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Two machines, and a head without room for runs, which share no folder."""
+    with tempfile.TemporaryDirectory(prefix="sq-") as short:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.runs.raylets", short, "2"],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True,
+        )  # fmt: skip
+        assert process.stdin and process.stdout
+        yield {**json.loads(process.stdout.readline()), "folder": Path(short)}
+        process.stdin.close()
+        process.wait()
+        left = [line for line in _processes() if short in line]
+    assert not left, left
+
+
+def _processes() -> list[str]:
+    commands = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            commands.append(file.read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return commands
+
+
+def test_a_lost_machine_costs_no_run(tmp_path: Path, raylets: dict[str, Any]) -> None:
+    """Machines that share nothing: what a run has come to must not be lost with one of them."""
+    toy_source()
+    results = tmp_path / "results"
+    process = _bench(results, "--address", raylets["address"])
+    (journal, *_) = _wait_for(lambda: [*results.glob(".work/*/episodes-200.jsonl")])
+    begun = {file.parent.name for file in results.glob(".work/*/state.safetensors")}
+    os.kill(raylets["raylets"][1], signal.SIGKILL)
+    os.kill(raylets["raylets"][1], 0)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert "sent out again" in err and "| Slow" not in err and "slow" in out, err
+    records = [json.loads(file.read_text()) for file in results.rglob("seed-*.json")]
+    assert len(records) == 3 and {record["status"] for record in records} == {"done"}
+    assert begun and journal.name
+    gone_on = [record for record in records if record["evaluations"][0]["seconds"] is None]
+    assert gone_on, "it began anew"
+    assert not list((results / ".work").iterdir())
+    copies = [*raylets["folder"].glob("home-[12]/copies/*/data/file/toy/episodes.json")]
+    assert len(copies) == 2 and not list(raylets["folder"].glob("home-0/*"))

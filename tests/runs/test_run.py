@@ -25,8 +25,8 @@ from seqrl.episodes import History
 from seqrl.errors import DataError, SeqrlError
 from seqrl.evaluation import Evaluation
 from seqrl.policy import Policy
-from seqrl.runs.record import RunRecord, read_record, write_record
 from seqrl.runs.place import Place
+from seqrl.runs.record import RunRecord, read_record, write_record
 from seqrl.runs.run import run_one
 from seqrl.runs.source import Source
 from tests.conftest import Ended

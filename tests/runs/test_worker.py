@@ -12,6 +12,7 @@ import pytest
 from seqrl.agents.agent import Agent
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.data.copies import packed, unpack
+from seqrl.errors import DataError
 from seqrl.evaluation import Evaluation
 from seqrl.plain import to_plain
 from seqrl.runs.experiment import agent_named, experiment_named
@@ -64,9 +65,7 @@ def test_what_comes_back_is_what_a_run_here_gives(kind: type[Agent], tmp_path: P
     assert {type(message) for message in between} == {Going, Kept}
     claim = claimed(job, tmp_path)
     record = claim.finish(last.record, last.checkpoint, last.metrics)
-    here, place = run_one(
-        job.spec, job.source, results=tmp_path / "here", device="cpu", threads=1
-    )
+    here, place = run_one(job.spec, job.source, results=tmp_path / "here", device="cpu", threads=1)
     assert without_times(record) == without_times(here)
     assert claim.place.checkpoint.read_bytes() == place.checkpoint.read_bytes()
     assert claim.place.metrics.exists() and not claim.place.work.exists()
@@ -106,7 +105,7 @@ def test_it_goes_on_from_what_was_kept(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_failure_comes_back_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """"It failed somewhere" is no help."""
+    """ "It failed somewhere" is no help."""
     job = job_of(small(DecisionTransformer))
     monkeypatch.setattr("seqrl.runs.run.play", lambda *_, **__: 1 / 0)
     *_, last = messages(ordered(job), "there")
@@ -151,9 +150,7 @@ def test_damaged_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     parcel = packed(toy_source().known)
     monkeypatch.setenv("SEQRL_HOME", str(tmp_path / "other"))
     columns = {**parcel.columns, "rewards": parcel.columns["rewards"] + 1}
-    from seqrl.errors import DataError
-
-    with pytest.raises(DataError, match="rewards of file/toy.* did not arrive"):
+    with pytest.raises(DataError, match=r"rewards of file/toy.* did not arrive"):
         unpack(replace(parcel, columns=columns))
 
 
@@ -197,8 +194,6 @@ def test_one_run_has_one_owner(two_claims: tuple[Job, Path]) -> None:
 
 def test_something_else_does_not_become_the_record(two_claims: tuple[Job, Path]) -> None:
     """What comes from elsewhere is looked at before it counts."""
-    from seqrl.errors import DataError
-
     job, results = two_claims
     *_, last = messages(ordered(job), "there")
     assert isinstance(last, Finished)
