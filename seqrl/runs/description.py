@@ -76,6 +76,7 @@ def training_in_words(training: Training) -> str:
     """Say how the network is trained, in a line."""
     falls = {
         "none": "",
+        "linear": ", falling along a line to zero",
         "cosine": ", falling along a cosine to zero",
         "tt": ", falling along a cosine to a tenth",
         "tt_code": ", along a cosine to a tenth after 20 times that, up again after 39, and so on",
