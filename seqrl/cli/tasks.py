@@ -46,7 +46,7 @@ def tasks(
             ]
         )
         return
-    notes = {name: f", {chosen.note}" for name, chosen in SETS.items() if chosen.note}
+    playable = {name: f"yes, {chosen.note}" for name, chosen in SETS.items() if chosen.note}
     say_table(
         ["task", "environment", "horizon", "obs", "act", "0 is", "100 is", "playable"],
         [
@@ -58,7 +58,7 @@ def tasks(
                 str(task.action_width),
                 f"{task.reference.minimum:.6g}" if task.reference else "-",
                 f"{task.reference.maximum:.6g}" if task.reference else "-",
-                f"no: {task.not_playable}" if task.not_playable else f"yes{notes.get(task.name, '')}",
+                f"no: {task.not_playable}" if task.not_playable else playable.get(task.name, "yes"),
             ]
             for task in found
         ],

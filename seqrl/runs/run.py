@@ -26,6 +26,7 @@ from seqrl.errors import DataError, SeqrlError, told_plainly
 from seqrl.evaluation import Played, play
 from seqrl.plain import to_plain
 from seqrl.progress import Progress, silent
+from seqrl.runs.checking import refuse_unbounded
 from seqrl.runs.experiment import RunSpec
 from seqrl.runs.identity import hash_of, identity_of, machine, versions
 from seqrl.runs.learning import trainer_of
@@ -124,11 +125,7 @@ def run_one(
 
 def _before_anything(agent: Agent, task: Task, episodes: Episodes) -> dict[str, Any]:
     """Refuse now what would fail after hours; what the agent says of itself on this data."""
-    if not np.isfinite([*task.action_low, *task.action_high]).all():
-        raise SeqrlError(
-            f"The actions of {task.name} have no bounds, and agents need some: give the "
-            "environment's action space finite ones."
-        )
+    refuse_unbounded(task)
     Environments(task, 1).close()
     facts = agent.facts(facts_of(episodes))
     try:

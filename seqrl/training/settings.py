@@ -25,9 +25,10 @@ class Training:
 
     decay: Literal["none", "linear", "cosine", "tt", "tt_code"] = "none"
     """How the learning rate falls after that: not at all; along a line to zero (the default of
-    `transformers`); along half a cosine to zero; along it down to a tenth, once (`tt`); or as the code of the Trajectory Transformer's authors has it
-    (`tt_code`): at a tenth after 20 times the warm-up, then up again, and so on, wherever the
-    training ends; their first update is at the full rate, before anything is counted."""
+    `transformers`); along half a cosine to zero; along it down to a tenth, once (`tt`); or as the
+    code of the Trajectory Transformer's authors has it (`tt_code`): at a tenth after 20 times the
+    warm-up, then up again, and so on, wherever the training ends; their first update is at the
+    full rate, before anything is counted."""
 
     weight_decay: float = 1e-4
 
