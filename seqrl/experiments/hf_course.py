@@ -1,22 +1,23 @@
 """The exercise of Hugging Face's deep RL course: train a half-cheetah Decision Transformer, look.
 
-The course's unit "Decision Transformers" sends its readers to the blog post "Train your first
-Decision Transformer" (huggingface.co/blog/train-decision-transformers) and its notebook,
-notebooks/101_train-decision-transformers.ipynb in github.com/huggingface/blog. Every number below
-says where it is from: [notebook], [post], [config] (the defaults of `DecisionTransformerConfig` in
+The course's unit (huggingface.co/deep-rl-course/unitbonus3/decision-transformers) sends its readers
+to the blog post "Train your first Decision Transformer" (huggingface.co/blog, train-decision-
+transformers) and that to its notebook, notebooks/101_train-decision-transformers.ipynb in
+github.com/huggingface/blog (read as at 0fcdfa5; the post as at 70a2b4d). Every number below says
+where it is from: [notebook], [post], [config] (the defaults of `DecisionTransformerConfig` in
 `transformers`) or [trainer] (those of its `TrainingArguments` and `Trainer`).
 
 What differs, and why:
 
-- The data. The exercise takes halfcheetah-expert-v2, 1,000 episodes of 1,000 steps [the set
-  edbeeching/decision_transformer_gym_replay, made of D4RL's]. No expert set is embedded, so the
-  task here is halfcheetah-medium, which needs no network. With D4RL's own file, found or fetched:
+- The data. The exercise takes halfcheetah-expert-v2 of edbeeching/decision_transformer_gym_replay,
+  "a subset" of D4RL. No expert set is embedded, so the task here is halfcheetah-medium, which needs
+  no network. With D4RL's own file, found or fetched:
   `seqrl run DT d4rl/halfcheetah-expert-v2 --experiment hf_course`.
 - The target. The notebook asks for 12,000, a little more than the expert's best (11,252). So does
   this on an expert set; on others it asks for the best return in the data, as 12,000 is more than
   twice what the medium policy ever reached.
-- The budget is the notebook's, 120 epochs; the stored text of the post says 40, which are 640
-  updates: `--set training.updates=640`.
+- The budget is the notebook's, 120 epochs ("about an hour" on Colab). That text of the post says
+  40, which are 640 updates: `--set training.updates=640`.
 - The last batch of each of its epochs has 40 windows, here all have 64; and its windows are drawn
   with Python's and numpy's global chance, here from the run's seed.
 - Its warm-up begins with a rate of zero, ours with the rate of its second update.
@@ -46,7 +47,7 @@ from seqrl.nets.network import Network
 from seqrl.runs.experiment import Experiment, when
 from seqrl.training.settings import Training
 
-EPISODES = 1_000  # in the set: a row each, and the rows are what `Trainer` counts as examples
+EPISODES = 1_000  # rows, which `Trainer` counts as examples; their number is that of D4RL's file
 EPOCHS = 120  # num_train_epochs [notebook, step 6]
 BATCH = 64  # per_device_train_batch_size [notebook, post]
 UPDATES_AN_EPOCH = -(-EPISODES // BATCH)  # 16: what does not fill a batch is one more [trainer]

@@ -3,13 +3,14 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from matplotlib.figure import Figure
 
 from seqrl.errors import SeqrlError
-from seqrl.plain import changed_by_text
+from seqrl.plain import changed_by_text, fields_of
+from seqrl.runs.description import training_in_words
 from seqrl.runs.experiment import experiment_named
 from seqrl.training.settings import Training
 
@@ -128,6 +129,16 @@ def test_a_cosine_ends_at_nothing() -> None:
     no_warmup = Training(updates=10, warmup=0.0, decay="cosine", learning_rate=1.0)
     assert no_warmup.rate(0) == 1.0
     assert Training(updates=1, warmup=1.0, learning_rate=1.0).rate(0) == 1.0
+
+
+def test_every_fall_can_be_told() -> None:
+    """A fall without words ends `seqrl show` in the middle."""
+    falls = get_args(fields_of(Training)["decay"])
+    said = {training_in_words(Training(decay=fall)) for fall in falls}
+    assert len(said) == len(falls) == 5
+    assert "0.0001, rising over the first 10%, falling along a line to zero;" in training_in_words(
+        Training(decay="linear")
+    )
 
 
 @pytest.mark.parametrize(
