@@ -27,7 +27,8 @@ What differs, and why:
 
 And what differs between the Decision Transformer's page and its authors' code stands there:
 seqrl/agents/decision_transformer.py. "BC" is ours: the same network and training, with nothing to
-ask for. If DT is no better, asking did not help.
+ask for. If DT is no better, asking did not help: on seqrl/halfcheetah-medium-v1, whose own mean is
+40.5, DT scored 42.0 and BC 42.6, after five and four minutes of processor time.
 
 Good for: following the course without a GPU, and with more to look at. Not good for: the published
 numbers; `paper` trains fifty times as long.
