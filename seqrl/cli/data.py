@@ -67,7 +67,11 @@ def list_(as_json: JSON = False) -> None:
     ]
     files = {name: d4rl.find_file(entry) for name, entry in ENTRIES.items() if name not in names}
     rows += [{"name": n, "how": f"file here: {file}"} for n, file in files.items() if file]
-    rows += [{"name": n, "how": f"seqrl data build {n}"} for n in SETS if n not in names]
+    rows += [
+        {"name": name, "how": f"seqrl data build {name}" + (chosen.note and f" ({chosen.note})")}
+        for name, chosen in SETS.items()
+        if name not in names
+    ]
     absent = [name for name, file in files.items() if not file]
     if as_json:
         rows += [{"name": name, "how": f"seqrl data fetch {name}"} for name in absent]

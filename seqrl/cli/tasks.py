@@ -46,6 +46,7 @@ def tasks(
             ]
         )
         return
+    playable = {name: f"yes, {chosen.note}" for name, chosen in SETS.items() if chosen.note}
     say_table(
         ["task", "environment", "horizon", "obs", "act", "0 is", "100 is", "playable"],
         [
@@ -57,7 +58,7 @@ def tasks(
                 str(task.action_width),
                 f"{task.reference.minimum:.6g}" if task.reference else "-",
                 f"{task.reference.maximum:.6g}" if task.reference else "-",
-                f"no: {task.not_playable}" if task.not_playable else "yes",
+                f"no: {task.not_playable}" if task.not_playable else playable.get(task.name, "yes"),
             ]
             for task in found
         ],

@@ -4,7 +4,7 @@ network.
 They are not D4RL: the policies were trained for this package (see `seqrl behaviours train`), and
 the environments are today's. They are collected as D4RL collected: actions sampled from a SAC
 policy, one million steps, cut at the end; `medium-snapshots` stands in for medium-replay, without
-being a replay.
+being a replay. `hopper-tiny` is small, built in seconds, and for proving a machine alone.
 """
 
 import hashlib
@@ -54,7 +54,15 @@ NOT_SHIPPED = {
     "expert": "no expert policy is shipped yet",
 }
 
-OFFICIAL_QUALITY = {"medium-snapshots": "medium-replay"}
+TINY_STEPS = 20_000
+"""Of hopper-tiny, which the medium policy plays in seconds."""
+
+TINY_SHARD = 16
+"""Episodes: few enough that a second process has work too."""
+
+TINY_NOTE = "for proving a machine and for tests, not for results"
+
+OFFICIAL_QUALITY = {"medium-snapshots": "medium-replay", "tiny": "medium"}
 """Whose statistics to show beside a set, where the qualities' names differ."""
 
 
@@ -66,6 +74,8 @@ class Embedded:
     shares: tuple[Share, ...]
     official: str
     """Full name of the official set of the same quality."""
+    note: str = ""
+    """What it is for, where that is not comparing agents."""
 
     @property
     def short(self) -> str:
@@ -89,6 +99,8 @@ def _shares(body: str, quality: str) -> tuple[Share, ...]:
         return (Share("", STEPS, RANDOM_SHARD),)
     if quality == "medium":
         return (Share(_actor(body, MEDIUM[body]), STEPS),)
+    if quality == "tiny":
+        return (Share(_actor(body, MEDIUM[body]), TINY_STEPS, TINY_SHARD),)
     policies = ["", *(_actor(body, steps) for steps in snapshot_steps(body))]
     whole, rest = divmod(REPLAY_STEPS[body], len(policies))
     return tuple(
@@ -108,14 +120,14 @@ def _embedded(body: str, quality: str) -> Embedded:
         action_width=like.action_width,
         reference=like.reference,
     )
-    return Embedded(task, _shares(body, quality), official)
+    return Embedded(task, _shares(body, quality), official, TINY_NOTE if quality == "tiny" else "")
 
 
 SETS = {
     f"seqrl/{body}-{quality}-v1": _embedded(body, quality)
     for body in BODIES
     if body in MEDIUM
-    for quality in QUALITIES
+    for quality in (*QUALITIES, *(["tiny"] if body == "hopper" else []))
 }
 """Every embedded set, by full name."""
 
@@ -182,7 +194,8 @@ def _origin(chosen: Embedded, workers: int) -> Origin:
         read=read,
         stamp=recipe,
         provenance=lambda: {
-            "kind": "played by shipped behaviour policies; not D4RL data",
+            "kind": "played by shipped behaviour policies; not D4RL data"
+            + (chosen.note and f"; {chosen.note}"),
             "versions": _versions(),
             **recipe,
         },

@@ -192,7 +192,11 @@ def choose(
 
 
 def _embedded_like(official: str) -> list[str]:
-    return [chosen.short for chosen in behaviours.SETS.values() if chosen.official == official]
+    return [
+        chosen.short
+        for chosen in behaviours.SETS.values()
+        if chosen.official == official and not chosen.note
+    ]
 
 
 def entry_in(family: Family, text: str) -> str:

@@ -83,7 +83,8 @@ def obtain(name: Name, *, data_dir: Path | None = None, progress: Progress = sil
         return _official(name, data_dir, progress)
     if name.family == "seqrl":
         if look_up(name.entry) is None:
-            _log.warning("%s is not here yet: playing it now, for some minutes.", name.entry)
+            steps = sum(share.steps for share in behaviours.embedded(name.entry).shares)
+            _log.warning("%s is not here yet: playing its %s steps now.", name.entry, f"{steps:,}")
         known = behaviours.build(name.entry, progress=progress)
         if why := behaviours.why_local(known):
             _log.warning("%s is not %s: %s.", known.name, name.entry, why)

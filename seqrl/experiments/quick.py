@@ -58,7 +58,8 @@ EXPERIMENT = Experiment(
         "10%BC": BehaviourCloning(fraction=0.1, training=TRAINING),
         "MLP-BC": MlpBehaviourCloning(training=MLP),
     },
-    seeds=range(3),
+    default_agents=("BC", "DT", "TT"),
+    seeds=range(2),
     evaluation=Evaluation(episodes=50),
     overrides=[
         when("TT", "hopper-*", training__updates=10_000),

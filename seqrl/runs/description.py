@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqrl.agents.agent import Agent
 from seqrl.plain import fields_of, kinds_of, place_of
@@ -10,6 +10,9 @@ from seqrl.seeds import seed_for
 from seqrl.tasks.task import Task
 from seqrl.tokens.description import TokenRow, rows_of, unfitted, window_in_words
 from seqrl.training.settings import Training
+
+if TYPE_CHECKING:
+    from seqrl.nets.model import Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +37,10 @@ class Description:
 
 def describe(agent: Agent, task: Task) -> Description:
     """Describe an agent on a task. Makes the network, but needs no data."""
-    import torch
-
     from seqrl.nets.token_model import TokenModel
 
-    tokenizer = unfitted(agent.layout(), task)
-    model = agent.model(tokenizer, torch.Generator().manual_seed(seed_for(0, "weights")))
+    model = network_of(agent, task)
+    tokenizer = model.tokenizer
     rows = rows_of(tokenizer)
     about = " ".join((type(model).__doc__ or "").strip().partition("\n\n")[0].split())
     return Description(
@@ -54,6 +55,14 @@ def describe(agent: Agent, task: Task) -> Description:
         weights=sum(weight.numel() for weight in model.parameters()),
         training=training_in_words(agent.training),
     )
+
+
+def network_of(agent: Agent, task: Task) -> "Model":
+    """Make an agent's network for a task, from no data: its shape is right, and nothing else."""
+    import torch
+
+    tokenizer = unfitted(agent.layout(), task)
+    return agent.model(tokenizer, torch.Generator().manual_seed(seed_for(0, "weights")))
 
 
 def _settings_of(agent: Agent, path: str = "") -> dict[str, Any]:
@@ -76,6 +85,7 @@ def training_in_words(training: Training) -> str:
     """Say how the network is trained, in a line."""
     falls = {
         "none": "",
+        "linear": ", falling along a line to zero",
         "cosine": ", falling along a cosine to zero",
         "tt": ", falling along a cosine to a tenth",
         "tt_code": ", along a cosine to a tenth after 20 times that, up again after 39, and so on",

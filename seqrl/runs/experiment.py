@@ -7,7 +7,7 @@ An experiment is a file with a constant EXPERIMENT. Those that come with the pac
 import fnmatch
 import importlib.util
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -47,7 +47,7 @@ class RunSpec:
     seed: int
     evaluation: Evaluation
     changed: tuple[str, ...] = ()
-    """What was changed of the experiment's settings, as it was said."""
+    """What was changed of the experiment's settings, as it was said, FIELD=VALUE."""
 
     def __str__(self) -> str:
         """Name it in a line."""
@@ -64,6 +64,8 @@ class Experiment:
     tasks: Sequence[str]
     agents: Mapping[str, Agent]
     seeds: Iterable[int]
+    default_agents: Sequence[str] = ()
+    """Run unless others are named; all, if empty."""
     evaluation: Evaluation = Evaluation()
     overrides: Sequence[When] = ()
 
@@ -73,6 +75,11 @@ class Experiment:
             f"The agent's name {name!r}: use letters, digits and . _ % + -; it becomes a folder."
             for name in self.agents
             if not re.fullmatch(r"[\w%+-][\w.%+-]*", name)
+        ]
+        problems += [
+            f"default_agents: there is no such agent: {name!r}."
+            for name in self.default_agents
+            if name not in self.agents
         ]
         for override in self.overrides:
             if override.agent not in self.agents:
@@ -88,10 +95,7 @@ class Experiment:
     def agent(self, name: str, task: str) -> Agent:
         """Return an agent of the experiment as it is for a task."""
         if name not in self.agents:
-            raise UnknownName(
-                f"The experiment has no agent {name!r}. It has {', '.join(self.agents)}; an agent "
-                "of your own is named module:Class."
-            )
+            raise self._unknown([name])
         agent = self.agents[name]
         for override in self.overrides:
             if override.agent == name and any(
@@ -100,19 +104,81 @@ class Experiment:
                 agent = _overridden(agent, override)
         return agent
 
-    def runs(self, experiment: str) -> Iterator[RunSpec]:
-        """List all runs."""
-        for task in self.tasks:
-            for name in self.agents:
-                for seed in self.seeds:
-                    yield RunSpec(
+    def runs(
+        self,
+        experiment: str,
+        *,
+        tasks: Sequence[str] | None = None,
+        agents: Sequence[str] | None = None,
+        seeds: Iterable[int] | None = None,
+        settings: Sequence[str] = (),
+    ) -> list[RunSpec]:
+        """List all runs, or those that are selected. Other tasks and seeds replace the
+        experiment's; `settings` are AGENT.FIELD=VALUE, or FIELD=VALUE for every agent that runs."""
+        usual = self.default_agents or self.agents
+        said = [*dict.fromkeys(usual if agents is None else agents)]
+        if unknown := [name for name in said if ":" not in name and name not in self.agents]:
+            raise self._unknown(unknown)
+        names = [name.rpartition(":")[2] for name in said]
+        changes, problems = _shared_out(settings, names, self.agents)
+        kept_seeds = [*dict.fromkeys(self.seeds if seeds is None else seeds)]
+        specs: list[RunSpec] = []
+        for task in dict.fromkeys(self.tasks if tasks is None else tasks):
+            for place, name in zip(said, names, strict=True):
+                _, agent = agent_named(place, self, task)
+                for change in changes[name]:
+                    try:
+                        agent = with_settings(agent, [change])
+                    except SeqrlError as error:
+                        problems.append(f"{name}: {error}")
+                specs += [
+                    RunSpec(
                         experiment=experiment,
                         name=name,
-                        agent=self.agent(name, task),
+                        agent=agent,
                         task=task,
                         seed=seed,
                         evaluation=self.evaluation,
+                        changed=tuple(changes[name]),
                     )
+                    for seed in kept_seeds
+                ]
+        if problems:
+            hint = "One agent alone is changed by --set AGENT.FIELD=VALUE." if settings else ""
+            raise SeqrlError(" ".join([*dict.fromkeys(problems), hint]).strip())
+        return specs
+
+    def _unknown(self, names: Sequence[str]) -> UnknownName:
+        return UnknownName(
+            f"The experiment has no agent {', '.join(map(repr, names))}. It has "
+            f"{', '.join(self.agents)}; an agent of your own is named module:Class."
+        )
+
+
+def _shared_out(
+    settings: Sequence[str], names: Sequence[str], known: Iterable[str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the changes of each agent that runs, without its name in front; and what is wrong."""
+    problems = [
+        f"Two agents are called {name}, and their runs could not be told apart."
+        for name in names
+        if names.count(name) > 1
+    ]
+    changes: dict[str, list[str]] = {name: [] for name in names}
+    for setting in map(str.strip, settings):
+        owners = [name for name in {*names, *known} if setting.startswith(f"{name}.")]
+        if not owners:
+            for each in changes.values():
+                each.append(setting)
+            continue
+        owner = max(owners, key=len)  # names may have dots in them
+        if owner in changes:
+            changes[owner].append(setting.removeprefix(f"{owner}."))
+        else:
+            problems.append(
+                f"--set {setting}: {owner} is not among the agents that run, {', '.join(names)}."
+            )
+    return changes, problems
 
 
 def names_of(task: str) -> set[str]:

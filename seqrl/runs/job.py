@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from seqrl.agents.agent import Agent
 from seqrl.episodes import Episodes
 from seqrl.errors import SeqrlError
 from seqrl.plain import to_plain
+from seqrl.runs.checking import refuse_unbounded
 from seqrl.runs.experiment import RunSpec
 from seqrl.runs.identity import hash_of, identity_of, machine, versions
 from seqrl.runs.place import Place
@@ -110,11 +109,7 @@ class Job:
 
 def _before_anything(agent: Agent, task: Task, episodes: Episodes) -> dict[str, Any]:
     """Refuse now what would fail after hours; what the agent says of itself on this data."""
-    if not np.isfinite([*task.action_low, *task.action_high]).all():
-        raise SeqrlError(
-            f"The actions of {task.name} have no bounds, and agents need some: give the "
-            "environment's action space finite ones."
-        )
+    refuse_unbounded(task)
     Environments(task, 1).close()
     facts = agent.facts(facts_of(episodes))
     try:

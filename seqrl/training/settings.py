@@ -23,11 +23,12 @@ class Training:
     """Share of the updates over which the learning rate rises, linearly, to its full value; or
     `epoch`: over so many as draw a window for every step of the data (Trajectory Transformer)."""
 
-    decay: Literal["none", "cosine", "tt", "tt_code"] = "none"
-    """How the learning rate falls after that: not at all; along half a cosine to zero; along it
-    down to a tenth, once (`tt`); or as the code of the Trajectory Transformer's authors has it
-    (`tt_code`): at a tenth after 20 times the warm-up, then up again, and so on, wherever the
-    training ends; their first update is at the full rate, before anything is counted."""
+    decay: Literal["none", "linear", "cosine", "tt", "tt_code"] = "none"
+    """How the learning rate falls after that: not at all; along a line to zero (the default of
+    `transformers`); along half a cosine to zero; along it down to a tenth, once (`tt`); or as the
+    code of the Trajectory Transformer's authors has it (`tt_code`): at a tenth after 20 times the
+    warm-up, then up again, and so on, wherever the training ends; their first update is at the
+    full rate, before anything is counted."""
 
     weight_decay: float = 1e-4
 
@@ -84,8 +85,10 @@ class Training:
             return self.learning_rate * (update + 1) / rising
         if self.decay == "none":
             return self.learning_rate
-        share = (update - rising) / max(1.0, self.updates - rising)
-        fallen = _half_a_cosine(min(1.0, max(0.0, share)))
+        share = min(1.0, max(0.0, (update - rising) / max(1.0, self.updates - rising)))
+        if self.decay == "linear":
+            return self.learning_rate * (1 - share)
+        fallen = _half_a_cosine(share)
         return self.learning_rate * (max(0.1, fallen) if self.decay == "tt" else fallen)
 
 

@@ -59,6 +59,8 @@ def test_tasks_lists_the_catalogue(seqrl: Run) -> None:
     assert all({"name", "environment", "reference", "not_playable"} <= set(task) for task in found)
     text = seqrl("tasks", "kitchen").out
     assert text.count("kitchen-") >= 3 and "no: " in text
+    tiny = seqrl("tasks", "hopper-tiny").out
+    assert "seqrl/hopper-tiny-v1" in tiny and "not for results" in " ".join(tiny.split())
     assert seqrl("tasks", "nothing-like-this").status == 2
 
 
@@ -190,7 +192,11 @@ def test_list_and_remove(seqrl: Run, tmp_path: Path) -> None:
     assert [row["how"] for row in listed if row["name"] == name] == ["prepared"]
     assert sum(row["how"].startswith("seqrl data build") for row in listed) == len(SETS)
     assert sum(row["how"].startswith("seqrl data fetch") for row in listed) == 59
-    assert name in seqrl("data", "list").out
+    text = seqrl("data", "list").out
+    assert name in text and "hopper-tiny" in text
+    how = {row["name"]: row["how"] for row in listed}
+    assert how["seqrl/hopper-tiny-v1"].endswith("not for results)")
+    assert how["seqrl/hopper-medium-v1"] == "seqrl data build seqrl/hopper-medium-v1"
     asked = seqrl("data", "remove", "file/mine")
     assert asked.status == 2 and "--yes" in asked.err
     assert seqrl("data", "remove", "file/mine", "--yes").status == 0

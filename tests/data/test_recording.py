@@ -17,10 +17,11 @@ import pytest
 from seqrl.data import behaviours
 from seqrl.data.behaviours import MEDIUM, NOT_SHIPPED, SETS, embedded, golden, snapshot_steps
 from seqrl.data.cache import entry_folder, look_up, open_prepared
+from seqrl.data.names import choose
 from seqrl.data.player import play
 from seqrl.data.policy import shipped
 from seqrl.data.recording import SEEDS_A_SHARE, Share
-from seqrl.errors import UnknownName
+from seqrl.errors import DataError, UnknownName
 from tests.data import small_build
 from tests.data.golden import PREFIX, first_episodes
 
@@ -47,6 +48,18 @@ def test_recipes_are_those_of_the_official_sets() -> None:
         steps = snapshot_steps(body)
         assert steps[-1] == medium and len(set(steps)) == 10
         assert np.abs(np.array(steps) - np.linspace(medium / 10, medium, 10)).max() <= 5_000
+
+
+def test_the_tiny_set_is_small_and_says_that_it_is_no_benchmark() -> None:
+    """Somebody would report its scores, or wait minutes for what should prove a machine."""
+    chosen = SETS["seqrl/hopper-tiny-v1"]
+    assert [(share.policy, share.steps) for share in chosen.shares] == [("hopper/0330000", 20_000)]
+    assert "not for results" in chosen.note
+    assert [name for name in SETS if "tiny" in name] == ["seqrl/hopper-tiny-v1"]
+    assert not any(other.note for name, other in SETS.items() if "tiny" not in name)
+    assert choose("hopper-tiny").name.entry == "seqrl/hopper-tiny-v1"
+    with pytest.raises(DataError, match=r"Nearest embedded set: hopper-medium\.$"):
+        choose("hopper-medium-v2")
 
 
 def test_golden_is_complete_and_never_ambiguous() -> None:

@@ -3,13 +3,14 @@
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from matplotlib.figure import Figure
 
 from seqrl.errors import SeqrlError
-from seqrl.plain import changed_by_text
+from seqrl.plain import changed_by_text, fields_of
+from seqrl.runs.description import training_in_words
 from seqrl.runs.experiment import experiment_named
 from seqrl.training.settings import Training
 
@@ -87,6 +88,37 @@ def test_a_warm_up_can_last_an_epoch() -> None:
     assert changed_by_text(training, "warmup", "0.2") == replace(training, warmup=0.2)
 
 
+def test_a_line_ends_at_nothing_as_transformers_has_it() -> None:
+    """A course's schedule that is another one trains another network. The closed form is that of
+    get_linear_schedule_with_warmup in transformers, whose warm-up is one update behind ours."""
+    training = Training(updates=1920, warmup=0.1, decay="linear", learning_rate=1e-4)
+    for update in (192, 193, 1056, 1918, 1919):
+        expected = 1e-4 * (1920 - update) / (1920 - 192)
+        assert training.rate(update) == pytest.approx(expected, rel=1e-12)
+    for update in (0, 1, 95, 190, 191):
+        assert training.rate(update) == pytest.approx(1e-4 * (update + 1) / 192, rel=1e-12)
+    assert training.rate(1056) == pytest.approx(0.5e-4), "half way down"
+    assert Training(updates=4, warmup=0.0, decay="linear", learning_rate=1.0).rate(0) == 1.0
+    assert Training(updates=1, warmup=1.0, decay="linear", learning_rate=1.0).rate(0) == 1.0
+
+
+def test_our_line_is_that_of_transformers() -> None:
+    """Prevents: a closed form copied with its mistake into code and test."""
+    torch = pytest.importorskip("torch")
+    schedule = pytest.importorskip("transformers.optimization").get_linear_schedule_with_warmup
+    settings = Training(updates=100, warmup=0.1, decay="linear", learning_rate=1e-4)
+    optimizer = torch.optim.AdamW([torch.zeros(1, requires_grad=True)], lr=1e-4)
+    theirs = schedule(optimizer, num_warmup_steps=10, num_training_steps=100)
+    found = []
+    for _ in range(100):
+        found.append(theirs.get_last_lr()[0])
+        optimizer.step()
+        theirs.step()
+    ours = [settings.rate(update) for update in range(100)]
+    assert ours[10:] == pytest.approx(found[10:], rel=1e-9)
+    assert ours[:9] == pytest.approx(found[1:10], rel=1e-9)
+
+
 def test_a_cosine_ends_at_nothing() -> None:
     """A last update at a high rate leaves the weights where chance had them."""
     training = Training(updates=1000, decay="cosine", learning_rate=1.0)
@@ -97,6 +129,16 @@ def test_a_cosine_ends_at_nothing() -> None:
     no_warmup = Training(updates=10, warmup=0.0, decay="cosine", learning_rate=1.0)
     assert no_warmup.rate(0) == 1.0
     assert Training(updates=1, warmup=1.0, learning_rate=1.0).rate(0) == 1.0
+
+
+def test_every_fall_can_be_told() -> None:
+    """A fall without words ends `seqrl show` in the middle."""
+    falls = get_args(fields_of(Training)["decay"])
+    said = {training_in_words(Training(decay=fall)) for fall in falls}
+    assert len(said) == len(falls) == 5
+    assert "0.0001, rising over the first 10%, falling along a line to zero;" in training_in_words(
+        Training(decay="linear")
+    )
 
 
 @pytest.mark.parametrize(
