@@ -1,6 +1,6 @@
 # Every target builds or refreshes .venv by itself when it is missing or the versions changed.
 .DEFAULT_GOAL := help
-.PHONY: help install test check format golden fixtures clean
+.PHONY: help install test check format golden costs fixtures clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,6 +33,9 @@ format: install  ## Format the code, fix what can be fixed
 
 golden: install  ## Play every embedded set in full and compare it with its known fingerprint (half an hour)
 	@$(BIN)/python tests/data/golden.py
+
+costs: install  ## Measure again what runs cost, for the estimates (ten minutes of a quiet machine)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m seqrl.speed.costs
 
 fixtures: install  ## Read again what d4rl's catalogue and transformers 4.30.0 say
 	@$(BIN)/python tests/tasks/read_d4rl_wheel.py

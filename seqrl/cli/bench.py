@@ -188,7 +188,7 @@ def _expect(board: "Board", results: Path, threads: int) -> None:
     from seqrl.runs.bench import costs
     from seqrl.runs.calibration import calibrate
     from seqrl.runs.costs import in_words, measured_here
-    from seqrl.runs.records import records_in
+    from seqrl.runs.records import records_below
 
     waiting = board.of("waiting")
     done = len(board.jobs) - len(waiting)
@@ -199,7 +199,8 @@ def _expect(board: "Board", results: Path, threads: int) -> None:
     with shown_progress() as progress:
         progress("measuring how fast this machine is, for five seconds", 0, 0, "")
         speed = calibrate(threads=threads)
-    found = costs(waiting, speed, measured_here(records_in(results).records, threads))
+    known = [found.record for found in records_below(results).found]
+    found = costs(waiting, speed, measured_here(known, threads))
     board.seconds = {hash_: (cost.training, cost.playing) for hash_, cost in found.items()}
     at_once = min(board.workers, len(waiting))
     longest = max(cost.total for cost in found.values())

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,8 @@ class _Grid:
         from rich.table import Table
         from rich.text import Text
 
-        board, rows = self._board, {}
+        board = self._board
+        rows: dict[tuple[str, str], dict[int, Standing]] = {}
         for job in board.jobs:
             key = (job.task.name, job.spec.name)
             rows.setdefault(key, {})[job.spec.seed] = board[job]
@@ -99,9 +101,8 @@ def result_of(standing: "Standing") -> str:
 
 def counts(board: "Board") -> str:
     """Count the runs in each state."""
-    states = ("done", "failed", "running", "elsewhere", "waiting")
-    found = [(len(board.of(state)), state) for state in states]
-    return ", ".join(f"{number:,} {state}" for number, state in found if number)
+    found = Counter(board[job].state for job in board.jobs)
+    return ", ".join(f"{number:,} {state}" for state, number in found.items())
 
 
 def summary(board: "Board") -> str:

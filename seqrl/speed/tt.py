@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from seqrl.agents.trajectory_transformer import TrajectoryTransformer
-from seqrl.nets.model import one_thread
+from seqrl.nets.model import Model, one_thread
 from seqrl.nets.token_model import TokenModel
 from seqrl.planning.beam_search import beam_search
 from seqrl.planning.settings import BeamSearch
@@ -144,11 +144,17 @@ def untrained(body: str, how: BeamSearch) -> TokenModel:
         action_high=bound,
     )
     model = agent.model(tokenizer, torch.Generator().manual_seed(0))
+    spread(model)
+    return model.eval()
+
+
+def spread(model: Model) -> None:
+    """Spread the scores of an untrained network: with nearly equal ones plans have other ancestors
+    than those of a trained one, and take another time."""
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim > 1:
                 weight.mul_(3)
-    return model.eval()
 
 
 def _timed(

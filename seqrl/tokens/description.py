@@ -39,7 +39,7 @@ class TokenRow:
 def unfitted(layout: TokenLayout, task: Task) -> Tokenizer:
     """Return a tokenizer whose shapes are right and whose numbers are not: fitted to made-up
     episodes of the task's shape."""
-    episodes = _made_up(task)
+    episodes = made_up(task)
     for part in layout.named.values():
         try:
             checked(part.signal, part.signal.offline(episodes), episodes)
@@ -52,14 +52,15 @@ def unfitted(layout: TokenLayout, task: Task) -> Tokenizer:
     return fit(layout, episodes)
 
 
-def _made_up(task: Task) -> Episodes:
-    """Two short episodes of noise, of which the first terminates."""
-    length = min(MADE_UP_STEPS, task.horizon)
-    steps = 2 * length
+def made_up(task: Task, count: int = 2, length: int = MADE_UP_STEPS) -> Episodes:
+    """Episodes of noise, of which every second one, from the first on, terminates."""
+    length = min(length, task.horizon)
+    steps = count * length
     generator = np.random.default_rng(0)
     low, high = np.array(task.action_low, np.float32), np.array(task.action_high, np.float32)
     ends = np.zeros((2, steps), bool)
-    ends[0, length - 1] = ends[1, -1] = True
+    for number in range(count):
+        ends[number % 2, (number + 1) * length - 1] = True
     seen = generator.standard_normal((2, steps, task.observation_width)).astype(np.float32)
     return Episodes(
         name=task.name,
@@ -71,7 +72,7 @@ def _made_up(task: Task) -> Episodes:
             "timed_out": ends[1],
             "next_observations": seen[1],
         },
-        starts=np.array([0, length, steps]),
+        starts=np.arange(count + 1) * length,
         horizon=task.horizon,
         action_low=low,
         action_high=high,

@@ -67,6 +67,7 @@ SUBCLASSES = {
     "planning/live.py": {"torch"},
     "planning/sampling.py": {"torch"},
     "planning/worth.py": {"torch"},
+    "speed/costs.py": {"torch"},
     "speed/dt.py": {"torch"},
     "speed/flops.py": {"torch"},
     "speed/playing.py": {"torch", "transformers"},

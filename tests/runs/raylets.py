@@ -31,7 +31,7 @@ def main() -> None:
         given: dict[str, Any] = {"num_cpus": 1 if number else 0, "include_dashboard": False}
         if not number:
             given["temp_dir"] = str(folder)
-        node = cluster.add_node(**given)  # type: ignore[no-untyped-call]
+        node = cluster.add_node(**given)
         pids.append(node.all_processes["raylet"][0].process.pid)
     sys.stdout.write(json.dumps({"address": cluster.address, "raylets": pids}) + "\n")
     sys.stdout.flush()

@@ -94,7 +94,7 @@ def test_it_goes_on_from_what_was_kept(tmp_path: Path, monkeypatch: pytest.Monke
         if kept:
             break
     stream.close()  # type: ignore[attr-defined]
-    updates = []
+    updates: list[None] = []
     step = Trainer._step
     monkeypatch.setattr(Trainer, "_step", lambda self: updates.append(step(self)))
     *_, last = messages(ordered(job, kept=claim.kept()), "elsewhere")
