@@ -86,7 +86,7 @@ class _Grid:
 def cell_of(standing: "Standing") -> str:
     """Say in a word where a run stands."""
     if standing.state == "running":
-        return f"{100 * standing.part:.0f}%"
+        return f"{min(99, int(100 * standing.part))}%"
     if standing.state == "done":
         return result_of(standing)
     return {"waiting": "·", "elsewhere": "elsewhere", "failed": "failed"}[standing.state]
@@ -109,8 +109,8 @@ def summary(board: "Board") -> str:
     """Say how much is done of the whole, and how long the rest will take."""
     over = len(board.of("done", "failed"))
     left = board.seconds_left()
-    waits = " waiting for another launch" if not board.of("running", "waiting") else ""
-    told = waits or (f" about {clock(left)} left" if left > 0 else "")
+    waits = board.of("elsewhere") and not board.of("running", "waiting")
+    told = " waiting for another launch" if waits else f" about {clock(left)} left" if left else ""
     return f"{over:,} of {counted(len(board.jobs), 'run')},{told}".rstrip(",")
 
 

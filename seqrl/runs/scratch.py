@@ -7,40 +7,46 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
 from seqrl.errors import told_plainly
 
-PREFIX = "seqrl-"
-
 
 @contextmanager
 def scratch(parent: Path | None = None) -> Iterator[Path]:
     """Make a folder for a while. Its name is short: sockets may lie in it, and their paths are
-    limited to some hundred characters."""
+    limited to some hundred characters. A lock beside it says that its maker lives."""
     place = parent or Path(tempfile.gettempdir())
+    folder = place / f"seqrl-{os.getuid()}-{uuid4().hex[:8]}"
+    lock = FileLock(_lock_of(folder), mode=0o600)
     with told_plainly(place, "making a folder for a while"):
         _sweep(place)
-        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getuid()}-", dir=place))
-        lock = FileLock(folder / ".lock")
         lock.acquire()
+        folder.mkdir(mode=0o700)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+        _remove(folder, lock)
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
 
 
 def _sweep(place: Path) -> None:
     """Remove folders whose maker has died."""
-    for folder in place.glob(f"{PREFIX}{os.getuid()}-*"):
-        lock = FileLock(folder / ".lock")
+    for file in place.glob(f"seqrl-{os.getuid()}-*.lock"):
+        lock = FileLock(file)
         try:
-            if not (folder / ".lock").exists():
-                continue  # its maker has not come to the lock yet
             lock.acquire(timeout=0)
         except (Timeout, OSError):
             continue
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.release()
+        _remove(file.with_suffix(""), lock)
+
+
+def _remove(folder: Path, lock: FileLock) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _lock_of(folder).unlink(missing_ok=True)
+    lock.release()

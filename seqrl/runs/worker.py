@@ -5,7 +5,6 @@ data. The run itself is in a thread of its own, which looks after what is told b
 own steps: so what is sent of an unfinished run is of one moment.
 """
 
-import logging
 import threading
 import time
 import traceback
@@ -40,8 +39,6 @@ from seqrl.runs.source import Source
 TELL_SECONDS = 1.0
 """How often a worker says how far it is, and looks for files that are to be kept."""
 
-_log = logging.getLogger(__name__)
-
 
 def messages(order: Order, where: str) -> Iterator[Message]:
     """Do an order; all that is to be told, as it happens. `where` names this machine."""
@@ -72,10 +69,13 @@ def source_of(order: Order) -> Source | None:
 def _told(order: Order, source: Source, folder: Path) -> Iterator[Message]:
     """Run in a thread; pass on what it says."""
     queue: SimpleQueue[Message | None] = SimpleQueue()
+    nobody_listens = threading.Event()
 
     def work() -> None:
         try:
-            queue.put(_done(order, source, folder, queue))
+            queue.put(_done(order, source, folder, queue, nobody_listens))
+        except _NobodyListens:
+            pass
         except Exception as error:
             said = str(error) if isinstance(error, OtherConditions) else traceback.format_exc()
             failed = [*folder.glob("runs/**/seed-*.json")]
@@ -83,13 +83,26 @@ def _told(order: Order, source: Source, folder: Path) -> Iterator[Message]:
         finally:
             queue.put(None)
 
-    threading.Thread(target=work, daemon=True).start()
-    while (message := queue.get()) is not None:
-        yield message
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while (message := queue.get()) is not None:
+            yield message
+    finally:
+        nobody_listens.set()
+        thread.join()
+
+
+class _NobodyListens(Exception):
+    """Whoever gave the order has gone."""
 
 
 def _done(
-    order: Order, source: Source, folder: Path, queue: "SimpleQueue[Message | None]"
+    order: Order,
+    source: Source,
+    folder: Path,
+    queue: "SimpleQueue[Message | None]",
+    nobody_listens: threading.Event,
 ) -> Finished:
     import torch
 
@@ -109,7 +122,7 @@ def _done(
     place.work.mkdir(parents=True)
     for name, content in order.kept.items():
         (place.work / name).write_bytes(content)
-    watch = _Watch(place.work, queue)
+    watch = _Watch(place.work, queue, nobody_listens)
     work_on(job, place, device=device, threads=order.threads, progress=watch)
     return _collected(place)
 
@@ -125,6 +138,7 @@ class _Watch:
 
     work: Path
     queue: "SimpleQueue[Message | None]"
+    nobody_listens: threading.Event
     sent: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Of each file, when it was changed and how long it was."""
     last: float = 0.0
@@ -134,6 +148,8 @@ class _Watch:
         self.sent = self._states()
 
     def __call__(self, doing: str, done: float, total: float, unit: str, note: str = "") -> None:
+        if self.nobody_listens.is_set():
+            raise _NobodyListens
         now = time.monotonic()
         if now - self.last < TELL_SECONDS and done < total:
             return

@@ -46,6 +46,10 @@ def _bench(results: Path, *more: str) -> "subprocess.Popen[str]":
     )  # fmt: skip
 
 
+JOURNAL = ".work/*/episodes-200.jsonl"
+"""Of a run's first evaluation."""
+
+
 def _wait_for(what: Any, seconds: float = 120) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := what()):
@@ -63,10 +67,11 @@ def raylets(tmp_path: Path) -> Iterator[dict[str, Any]]:
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True,
         )  # fmt: skip
-        assert process.stdin and process.stdout
-        yield {**json.loads(process.stdout.readline()), "folder": Path(short)}
-        process.stdin.close()
-        process.wait()
+        with process:
+            assert process.stdin and process.stdout
+            yield {**json.loads(process.stdout.readline()), "folder": Path(short)}
+            process.stdin.close()
+            process.wait()
         left = [line for line in _processes() if short in line]
     assert not left, left
 
@@ -86,16 +91,13 @@ def test_a_lost_machine_costs_no_run(tmp_path: Path, raylets: dict[str, Any]) ->
     toy_source()
     results = tmp_path / "results"
     process = _bench(results, "--address", raylets["address"])
-    (journal, *_) = _wait_for(lambda: [*results.glob(".work/*/episodes-200.jsonl")])
-    begun = {file.parent.name for file in results.glob(".work/*/state.safetensors")}
+    _wait_for(lambda: sum(f.stat().st_size > 0 for f in results.glob(JOURNAL)) == 2)
     os.kill(raylets["raylets"][1], signal.SIGKILL)
-    os.kill(raylets["raylets"][1], 0)
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
-    assert "sent out again" in err and "| Slow" not in err and "slow" in out, err
+    assert "sent out again" in err and "| slow |" in out, err
     records = [json.loads(file.read_text()) for file in results.rglob("seed-*.json")]
     assert len(records) == 3 and {record["status"] for record in records} == {"done"}
-    assert begun and journal.name
     gone_on = [record for record in records if record["evaluations"][0]["seconds"] is None]
     assert gone_on, "it began anew"
     assert not list((results / ".work").iterdir())
