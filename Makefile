@@ -34,7 +34,7 @@ format: install  ## Format the code, fix what can be fixed
 golden: install  ## Play every embedded set in full and compare it with its known fingerprint (half an hour)
 	@$(BIN)/python tests/data/golden.py
 
-costs: install  ## Measure again what runs cost, for the estimates (ten minutes of a quiet machine)
+costs: install  ## Measure again what runs cost, for the estimates (ten minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m seqrl.speed.costs
 
 fixtures: install  ## Read again what d4rl's catalogue and transformers 4.30.0 say

@@ -3,6 +3,7 @@ be brought into. A fixed workload of what runs do; needs no data.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,7 +51,12 @@ class Speed:
         return f"{self.training:.3g} updates and {self.playing:.3g} decisions a second"
 
 
-def calibrate(seconds: float = 5.0, threads: int = 1, precision: Precision = "auto") -> Speed:
+def calibrate(
+    seconds: float = 5.0,
+    threads: int = 1,
+    precision: Precision = "auto",
+    clock: Callable[[], float] = time.perf_counter,
+) -> Speed:
     """Train and play in turns for so long, half of the time each; the mean speed over it."""
     import torch
 
@@ -59,7 +65,7 @@ def calibrate(seconds: float = 5.0, threads: int = 1, precision: Precision = "au
     try:
         with torch.random.fork_rng([]):
             torch.manual_seed(0)
-            return _measured(_Workload(precision), seconds)
+            return _measured(_Workload(precision), seconds, clock)
     finally:
         torch.set_num_threads(before)
 
@@ -125,16 +131,16 @@ def history_of(task: Task, rows: int) -> History:
     return history
 
 
-def _measured(workload: _Workload, seconds: float) -> Speed:
+def _measured(workload: _Workload, seconds: float, clock: Callable[[], float]) -> Speed:
     doing = (workload.update, workload.decide)
     for each in doing * 2:  # the first are slower
         each()
     spent, units = [0.0, 0.0], [0, 0]
     while sum(spent) < seconds:
         turn = int(spent[1] < spent[0])
-        began = time.perf_counter()
+        began = clock()
         units[turn] += doing[turn]()
-        spent[turn] += time.perf_counter() - began
+        spent[turn] += clock() - began
     return Speed(
         precision=workload.precision, training=units[0] / spent[0], playing=units[1] / spent[1]
     )

@@ -1,18 +1,18 @@
 """Measures what runs of the shipped experiments cost, for `seqrl.runs.costs`: `make costs`.
 
-On one thread, with made-up episodes, in turns with the calibration: so a machine that is busy with
-something else is a slow machine, and no mistake.
+On one thread, with made-up episodes, in turns with the calibration, both in the processor's time
+and not the clock's: what else the machine does hardly matters.
 """
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
+from time import process_time as clock
 from typing import Any
 
 import numpy as np
@@ -47,8 +47,9 @@ EXPERIMENTS = ("quick", "paper")
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 """What `auto` may mean."""
 
-ROUNDS, SECONDS = 4, 1.0
-"""Each is measured in rounds of a second, between which the machine is calibrated for as long."""
+ROUNDS, SECONDS = 4, 0.7
+"""Each is measured in rounds of so many seconds; between them the machine is calibrated for as long.
+"""
 ENOUGH = 15.0
 """Seconds after which no further round is begun."""
 
@@ -138,13 +139,13 @@ Timed = Callable[[], tuple[int, float]]
 
 def beside(do: Timed, precision: Precision = "auto") -> tuple[float, Speed]:
     """Return how long something takes, and the speed of the machine meanwhile."""
-    done, spent, speeds = 0, 0.0, [calibrate(SECONDS, precision=precision)]
+    done, spent, speeds = 0, 0.0, [calibrate(SECONDS, precision=precision, clock=clock)]
     for _ in range(ROUNDS):
         until = spent + SECONDS
         while spent < until:
             times, seconds = do()
             done, spent = done + times, spent + seconds
-        speeds.append(calibrate(SECONDS, precision=precision))
+        speeds.append(calibrate(SECONDS, precision=precision, clock=clock))
         if spent > ENOUGH:
             break
     return spent / done, Speed(
@@ -188,17 +189,17 @@ def stepping(task: Task) -> Timed:
         began: list[float] = []
 
         def seen(environments: Environments) -> None:
-            began.append(time.perf_counter())  # made they are, once a run
+            began.append(clock())  # made they are, once a run
 
         episodes = play(agent, model, task, seed=0, numbers=range(EPISODES), seen=seen)
-        return sum(episode.length for episode in episodes), time.perf_counter() - began[0]
+        return sum(episode.length for episode in episodes), clock() - began[0]
 
     return played
 
 
 def _clocked(do: Callable[[], object]) -> tuple[object, float]:
-    began = time.perf_counter()
-    return do(), time.perf_counter() - began
+    began = clock()
+    return do(), clock() - began
 
 
 def _made(agent: Agent, task: Task) -> tuple[Tokenizer, Model]:
