@@ -1,6 +1,6 @@
 # Every target builds or refreshes .venv by itself when it is missing or the versions changed.
 .DEFAULT_GOAL := help
-.PHONY: help install test check format golden costs fixtures clean
+.PHONY: help install bench test check format golden costs fixtures clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,6 +17,10 @@ install: .venv/ready  ## Make .venv with seqrl and everything its tests need
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch .venv/ready
 	@echo "Ready: $(BIN)/seqrl --help"
+
+bench: install  ## Agents on a task, from data to a table: make bench TASK=hopper-medium AGENTS="DT BC" SEEDS=5
+	@$(BIN)/seqrl bench $(TASK) $(if $(EXPERIMENT),--experiment $(EXPERIMENT)) $(if $(DATA),--data $(DATA)) \
+		$(if $(AGENTS),--agents "$(AGENTS)") $(if $(SEEDS),--seeds $(SEEDS))
 
 test: install  ## Run the tests
 	@$(BIN)/python -m pytest -n 2

@@ -16,7 +16,7 @@ from seqrl.data.whole import sha256_of
 from seqrl.evaluation import PRECISION
 from seqrl.plain import to_plain
 from seqrl.runs.experiment import RunSpec
-from seqrl.runs.record import PROTOCOL
+from seqrl.runs.record import PROTOCOL, RunRecord
 from seqrl.tasks.task import Task
 
 version = cache(metadata.version)
@@ -46,6 +46,11 @@ def identity_of(spec: RunSpec, fingerprint: str, task: Task, precision: str) -> 
 def hash_of(spec: RunSpec, identity: Mapping[str, Any]) -> str:
     """Return the hash that says whether a run has been run already."""
     return hash_over({"agent": to_plain(spec.agent), "seed": spec.seed, **identity})
+
+
+def hash_in(record: RunRecord) -> str:
+    """Return the hash over what a record says; if it says the truth, it is the record's own."""
+    return hash_over({"agent": record.agent, "seed": record.seed, **record.identity})
 
 
 def hash_over(plain: Mapping[str, Any]) -> str:

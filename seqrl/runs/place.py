@@ -7,6 +7,7 @@ from pathlib import Path
 from seqrl.data.whole import sha256_of
 from seqrl.errors import DataError
 from seqrl.runs.experiment import RunSpec
+from seqrl.runs.identity import hash_in
 from seqrl.runs.record import RunRecord, read_record
 
 WORK = ".work"
@@ -55,9 +56,12 @@ def finished(place: Place, hash_: str) -> RunRecord | None:
         record = read_record(place.record)
         if record.status != "done" or not place.checkpoint.exists():
             return None
-        if record.hash == hash_ and record.is_of(sha256_of(place.checkpoint)):
+        if not record.hash == hash_ == hash_in(record):
+            why = "its content is not what its hash was taken of"
+        elif record.is_of(sha256_of(place.checkpoint)):
             return record
-        why = "it and its checkpoint do not belong together"
+        else:
+            why = "it and its checkpoint do not belong together"
     except DataError as error:
         why = str(error)
     _log.warning("%s is there, but %s: running it again.", place.record, why.rstrip("."))

@@ -48,8 +48,7 @@ PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 """What `auto` may mean."""
 
 ROUNDS, SECONDS = 4, 0.7
-"""Each is measured in rounds of so many seconds; between them the machine is calibrated for as long.
-"""
+"""Each is measured in rounds of so many seconds; between them the machine is calibrated as long."""
 ENOUGH = 15.0
 """Seconds after which no further round is begun."""
 
