@@ -59,7 +59,7 @@ class OwnCluster:
         """Do all runs that are not done."""
         if launch.waiting:
             with own_cluster(self.workers, self.resources):
-                Fanout(launch, self.resources).all()
+                Fanout(launch, self.resources, self.workers).all()
 
 
 @dataclass(frozen=True)

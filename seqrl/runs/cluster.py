@@ -5,11 +5,12 @@ dashboard, and leaves neither a process nor a file behind: what a killed launch 
 temporary folder is swept up by the next one.
 """
 
+import io
 import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,6 +22,7 @@ OWN = {
     "RAY_AUTH_MODE": "token",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",  # a run is what was asked for, not what happens in the background
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # how long to wait for a part that has died
 }
 QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
 
@@ -46,7 +48,8 @@ class Resources:
 @contextmanager
 def own_cluster(workers: int, resources: Resources) -> Iterator[None]:
     """Start a cluster on this machine for a while, with room for so many runs at once."""
-    with scratch() as folder, _environment({**OWN, **QUIET, "RAY_AUTH_TOKEN": _token()}):
+    settings = {**OWN, **QUIET, "RAY_AUTH_TOKEN": _token()}
+    with scratch() as folder, _environment(settings), _nothing_printed():
         import ray
         from ray._private import ray_constants
 
@@ -78,7 +81,7 @@ def _token() -> str:
 @contextmanager
 def joined_cluster(address: str) -> Iterator[None]:
     """Join a running cluster for a while."""
-    with _environment(QUIET):
+    with _environment(QUIET), _nothing_printed():
         import ray
 
         try:
@@ -98,6 +101,11 @@ def joined_cluster(address: str) -> Iterator[None]:
 
 def _silent() -> dict[str, Any]:
     return {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+
+
+def _nothing_printed() -> AbstractContextManager[Any]:
+    """Keep Ray's own tales off stdout, where results go; what concerns a run, its record says."""
+    return redirect_stdout(io.StringIO())
 
 
 @contextmanager

@@ -6,13 +6,15 @@ again with what there was to go on from.
 """
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from seqrl.data.copies import packed, unpack
 from seqrl.data.whole import replace_file
-from seqrl.errors import told_plainly
+from seqrl.errors import SeqrlError, told_plainly
 from seqrl.runs.cluster import Resources
 from seqrl.runs.launch import LOOK_SECONDS, Launch
 from seqrl.runs.ledger import Claim
@@ -36,8 +38,17 @@ if TYPE_CHECKING:
 DEATHS = 3
 """So often a run is sent out again without having come any further."""
 
+GONE = (
+    "The cluster is gone: its processes on this machine have died, or were killed. What runs had "
+    "come to a minute ago is not lost; the same command goes on from there."
+)
+
 AHEAD = 2
 """Runs that are sent out beyond what there is room for, so that no worker waits for the next."""
+
+
+class ClusterGone(SeqrlError):
+    """Nobody is left to send runs to."""
 
 
 @dataclass(eq=False)
@@ -58,6 +69,8 @@ class Fanout:
 
     launch: Launch
     resources: Resources
+    slots: int | None = None
+    """How many runs there is room for; nothing where that may change."""
     out: "dict[ObjectRefGenerator, _Sent]" = field(default_factory=dict)
     parked: list[_Sent] = field(default_factory=list)
     """Runs that wait for data to be where they are to be done."""
@@ -67,7 +80,6 @@ class Fanout:
 
     look_at: float = 0.0
     """When to look again for room, and for runs that other launches have let go of."""
-    room: int = 0
     freed: bool = True
     """Whether a run has come back since the last look."""
 
@@ -82,25 +94,28 @@ class Fanout:
     # ---- outwards ----------------------------------------------------------------------------
 
     def _send_out(self, held: ExitStack) -> None:
-        import ray
-
         if (now := time.monotonic()) >= self.look_at:
-            resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-            self.room = self.resources.slots_in(resources) + AHEAD
             self.look_at = now + LOOK_SECONDS
         elif not self.freed:
             return
         self.freed = False
-        while len(self.out) + len(self.parked) < self.room:
+        while len(self.out) + len(self.parked) < self._slots() + AHEAD:
             claim = self.launch.next()
             if claim is None:
                 return
             held.enter_context(claim)
             self._send(_Sent(claim))
 
+    def _slots(self) -> int:
+        import ray
+
+        if self.slots is not None:
+            return self.slots
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        return self.resources.slots_in(resources)
+
     def _send(self, sent: _Sent, node: str | None = None) -> None:
         """Send a run out, with what there is to go on from; to one machine, if it is said."""
-        import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         order = order_of(
@@ -109,7 +124,7 @@ class Fanout:
             device=self.resources.device,
             threads=self.resources.threads,
         )
-        task = ray.remote(_task).options(
+        task = _remote(_task).options(
             num_cpus=self.resources.threads,
             num_gpus=self.resources.gpus,
             max_retries=0,
@@ -141,6 +156,8 @@ class Fanout:
             message = ray.get(next(stream))
         except StopIteration:
             self._died(sent, "it ended without a last word.")
+        except ray.exceptions.LocalRayletDiedError as error:
+            raise ClusterGone(GONE) from error
         except ray.exceptions.RayError as error:
             self._died(sent, str(error).strip().splitlines()[0])
         else:
@@ -211,11 +228,8 @@ class Fanout:
             self.parcels[print_] = ray.put(packed(source.known))
         if key not in self.copies:
             there = NodeAffinitySchedulingStrategy(node, soft=False)
-            self.copies[key] = (
-                ray.remote(unpack)
-                .options(num_cpus=0, max_retries=0, scheduling_strategy=there)
-                .remote(self.parcels[print_])
-            )
+            copy = _remote(unpack).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
+            self.copies[key] = copy.remote(self.parcels[print_])
         sent.node, sent.waits_for = node, self.copies[key]
         self.launch.board.set(sent.claim.job, "running", where=node, doing="copying its data")
         self.parked.append(sent)
@@ -238,6 +252,14 @@ class Fanout:
                 self._died(sent, str(error).strip().splitlines()[0])
             else:
                 self._send(sent, sent.node)
+
+
+@cache
+def _remote(function: Callable[..., Any]) -> Any:
+    """Hand a function to Ray, once: every time again it would be sent to all machines."""
+    import ray
+
+    return ray.remote(function)
 
 
 def _task(order: Order) -> Any:

@@ -43,7 +43,7 @@ def launched(jobs: Sequence[Job], results: Path, workers: int = 0) -> Board:
     board.begin()
     if workers:
         with own_cluster(workers, ONE_CPU):
-            Fanout(launch, ONE_CPU).all()
+            Fanout(launch, ONE_CPU, workers).all()
     else:
         run_inline(launch, device="cpu", threads=1)
     return board

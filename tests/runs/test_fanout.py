@@ -2,24 +2,30 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from seqrl.agents.behaviour_cloning import BehaviourCloning
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.evaluation import Evaluation
-from tests.runs.launching import jobs_of, launched, results_of
+from seqrl.runs.record import read_record
+from tests.runs.launching import jobs_of, launched, results_of, without_times
 from tests.runs.making import small, toy_source
 
 ROOT = Path(__file__).parents[2]
+MARK = uuid4().hex
+"""In the environment of all that is started here."""
 
 
 def test_inline_and_workers_give_equal_records(tmp_path: Path) -> None:
@@ -42,7 +48,7 @@ def _bench(results: Path, *more: str) -> "subprocess.Popen[str]":
         [sys.executable, "-m", "seqrl", "bench", "file/toy", "--experiment",
          str(ROOT / "tests/runs/slow.py"), "--seeds", "3", "--results", str(results), *more],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "SEQRL_TEST_KEEP": "1", "RAY_AUTH_MODE": "disabled"},
+        env={**os.environ, "SEQRL_TEST_KEEP": "1", "SEQRL_TEST_MARK": MARK},
     )  # fmt: skip
 
 
@@ -103,3 +109,61 @@ def test_a_lost_machine_costs_no_run(tmp_path: Path, raylets: dict[str, Any]) ->
     assert not list((results / ".work").iterdir())
     copies = [*raylets["folder"].glob("home-[12]/copies/*/data/file/toy/episodes.json")]
     assert len(copies) == 2 and not list(raylets["folder"].glob("home-0/*"))
+
+
+def _of_cluster(kind: str) -> list[int]:
+    """Return the processes of clusters that were started here. (Two agents that Ray starts beside a
+    raylet outlive it by a minute if it is killed.)"""
+    signs = {"raylet": "raylet/raylet ", "gcs_server": "gcs_server ", "worker": "ray::slow on "}
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = file.read_bytes().replace(b"\0", b" ").decode()
+            environment = (file.parent / "environ").read_bytes()
+        except OSError:
+            continue
+        if signs[kind] in command and MARK.encode() in environment:
+            found.append(int(file.parent.name))
+    return found
+
+
+def _kill(kind: str, process: "subprocess.Popen[str]") -> None:
+    victims = {
+        "driver": lambda: [process.pid],
+        "worker": lambda: _of_cluster("worker")[:1],
+        "raylet": lambda: _of_cluster("raylet"),
+        "cluster": lambda: [
+            pid for kind in ("gcs_server", "raylet", "worker") for pid in _of_cluster(kind)
+        ],
+    }[kind]()
+    assert victims, f"there was no {kind} to kill"
+    for pid in victims:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_killed_at_any_moment_the_same_command_loses_nothing(tmp_path: Path) -> None:
+    """Whatever dies, the same command must end with the records of a launch that nothing
+    disturbed."""
+    toy_source()
+    chance = random.Random(time.time_ns())
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    reference = _bench(whole, "--backend", "inline")
+    kinds = ["driver", "raylet", "cluster", "worker"]
+    for kind in kinds:
+        process = _bench(cut, "--workers", "2")
+        _wait_for(lambda: [*cut.glob(".work/*/metrics.jsonl")] and _of_cluster("worker"))
+        time.sleep(chance.random() * 3)
+        _kill(kind, process)
+        _, err = process.communicate(timeout=240)
+        expected = {"worker": 0, "raylet": 2, "driver": -signal.SIGKILL}
+        assert process.returncode == expected.get(kind, process.returncode), (kind, err)
+        _wait_for(lambda: not any(_of_cluster(k) for k in ("gcs_server", "raylet", "worker")), 30)
+    assert reference.wait() == 0
+    assert _comparable(cut) == _comparable(whole) and len(_comparable(cut)) == 3
+    assert not list((cut / ".work").iterdir())
+
+
+def _comparable(results: Path) -> list[dict[str, Any]]:
+    files = sorted(results.rglob("seed-*.json"))
+    return [without_times(read_record(file)) for file in files]
