@@ -410,6 +410,7 @@ def test_a_spec_is_what_was_asked_for(tmp_path: Path) -> None:
     spec = asked_for(agent, source, seed=7, evaluation=TWICE, changed=("fraction=0.5",))
     record, place = run_one(spec, source, results=tmp_path, device="cpu", threads=1)
     assert replace(spec_of(record), experiment="quick") == spec
+    assert again(Found(file=place.record, record=record), tmp_path).equal
     write_record(place.record, replace(record, agent={**record.agent, "newer": 1}))
     with pytest.raises(SeqrlError, match=r"no field 'newer'.*written by seqrl \d"):
         spec_of(read_record(place.record))
