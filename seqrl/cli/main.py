@@ -17,6 +17,7 @@ from seqrl.cli import (
     exchange,
     play,
     predict,
+    reproduce,
     run,
     runs,
     show,
@@ -42,6 +43,7 @@ app.command("show")(show.show)
 app.command("bench")(bench.bench)
 app.command("run")(run.run)
 app.command("runs")(runs.runs)
+app.command("reproduce")(reproduce.reproduce)
 app.command("play")(play.play)
 app.command("targets")(targets.targets)
 app.command("compare")(compare.compare)

@@ -23,7 +23,7 @@ def explained(found: Found) -> dict[str, Any]:
         "settings": settings,
         "settings_unknown": unknown,
         "spread": _spread(record),
-        "checkpoint": _checkpoint(record, file),
+        "checkpoint": checkpoint_beside(record, file),
         "metrics": {"file": str(metrics), "there": metrics.is_file()},
         "playing_seconds": record.playing_seconds,
         "record": asdict(record),
@@ -60,7 +60,8 @@ def _spread(record: RunRecord) -> dict[str, Any] | None:
     }
 
 
-def _checkpoint(record: RunRecord, file: Path) -> dict[str, Any] | None:
+def checkpoint_beside(record: RunRecord, file: Path) -> dict[str, Any] | None:
+    """Say where a record's checkpoint should lie, and whether it does."""
     if record.checkpoint is None:
         return None
     place = file.with_suffix(".safetensors")
