@@ -116,7 +116,6 @@ class Fanout:
 
     def _send(self, sent: _Sent, node: str | None = None) -> None:
         """Send a run out, with what there is to go on from; to one machine, if it is said."""
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         order = order_of(
             sent.claim.job,
@@ -129,9 +128,6 @@ class Fanout:
             num_gpus=self.resources.gpus,
             max_retries=0,
             name=str(sent.claim.job.spec),
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True)
-            if node
-            else "DEFAULT",
         )
         self.out[task.remote(order)] = sent
 
@@ -251,7 +247,7 @@ class Fanout:
                 self.copies = {k: v for k, v in self.copies.items() if k[0] != sent.node}
                 self._died(sent, str(error).strip().splitlines()[0])
             else:
-                self._send(sent, sent.node)
+                self._send(sent)  # to another machine perhaps, which may need its copy too
 
 
 @cache

@@ -15,6 +15,7 @@ os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
     "RAY_AUTH_MODE": "disabled",
+    "SEQRL_TEST_SECONDS": "0.3",
 }
 
 

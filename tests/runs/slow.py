@@ -5,16 +5,21 @@ import time
 from dataclasses import dataclass
 
 import seqrl.evaluation
+import seqrl.runs.calibration
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.episodes import Array, History
 from seqrl.evaluation import Evaluation
 from seqrl.nets.network import Network
 from seqrl.nets.token_model import TokenModel
+from seqrl.runs.calibration import Speed
 from seqrl.runs.experiment import Experiment
 from seqrl.training.settings import Training
 
 if "SEQRL_TEST_KEEP" in os.environ:  # where it is run as a command of its own
     seqrl.evaluation.KEEP_SECONDS = 0.0
+    seqrl.runs.calibration.calibrate = lambda **_: Speed(
+        precision="float32", training=100.0, playing=100.0
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,7 @@ class Slow(DecisionTransformer):
 
     def act(self, model: TokenModel, history: History) -> Array:
         """Sleep, then act."""
-        time.sleep(0.1)
+        time.sleep(float(os.environ.get("SEQRL_TEST_SECONDS", "0.1")))
         return super().act(model, history)
 
 
