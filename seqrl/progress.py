@@ -1,6 +1,7 @@
 """How long work tells how far it is. The library only calls; who shows it, and how, is decided
 above. And how a number of things is said."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 
@@ -15,6 +16,20 @@ class Progress(Protocol):
 def counted(number: int, what: str, several: str | None = None) -> str:
     """Say how many of something there are: 1 step, 2 steps."""
     return f"{number:,} {what if number == 1 else several or what + 's'}"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """List whole numbers, many in a row as their ends: 0, 1, 7 to 99."""
+    said: list[str] = []
+    rows: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if rows and number == rows[-1][-1] + 1:
+            rows[-1].append(number)
+        else:
+            rows.append([number])
+    for row in rows:
+        said += [f"{row[0]} to {row[-1]}"] if len(row) > 5 else [str(number) for number in row]
+    return ", ".join(said)
 
 
 def silent(doing: str, done: float, total: float, unit: str, note: str = "") -> None:

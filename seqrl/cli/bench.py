@@ -12,7 +12,7 @@ from seqrl.cli.output import remark, say, say_json, shown_progress
 from seqrl.cli.run import DEVICE, RESULTS
 from seqrl.cli.tasks import JSON
 from seqrl.errors import SeqrlError
-from seqrl.progress import counted
+from seqrl.progress import counted, ranges
 
 if TYPE_CHECKING:
     from seqrl.runs.bench import Plan
@@ -173,7 +173,7 @@ def _say_plan(plan: "Plan") -> None:
     remark(
         f"experiment {plan.asked.experiment}: {counted(len(plan.specs), 'run')}, "
         f"{counted(len(agents), 'agent')} x {counted(len(plan.choices), 'task')} x "
-        f"{counted(len(seeds), 'seed')} ({', '.join(map(str, seeds))}), each "
+        f"{counted(len(seeds), 'seed')} ({ranges(seeds)}), each "
         f"{counted(evaluation.episodes, 'episode')}"
         + (f" {evaluation.times} times" if evaluation.times > 1 else "")
     )

@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from seqrl.errors import SeqrlError
+from seqrl.progress import ranges
 from seqrl.runs.differences import between, differences
 from seqrl.runs.record import RunRecord, facts_in_words, fingerprint_in_words
 
@@ -182,7 +183,7 @@ def caption(records: Iterable[RunRecord]) -> str:
     """Say all that the numbers of a table must not be told without."""
     found = in_order(records)
     identities = [record.identity for record in found]
-    seeds = _each(record.seed for record in found)
+    seeds = ranges(record.seed for record in found)
     episodes = _each(identity["evaluation"]["episodes"] for identity in identities)
     versions = [
         f"{name} {_each(record.versions[name] for record in found)}"
