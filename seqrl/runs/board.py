@@ -1,5 +1,6 @@
 """Board: where every run of a launch stands. Knows nothing of how it is shown."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -70,7 +71,7 @@ class Board:
         share = min(1.0, done / total) if total else 0.0
         times, before = job.spec.evaluation.times, self[job]
         if doing == "training":
-            trained, played = share, int(share * times) / times
+            trained, played = share, max(0, math.ceil(share * times - 1e-9) - 1) / times
         else:  # an evaluation, with which every stretch of training ends
             trained = max(before.trained, 1 / times)
             played = (round(trained * times) - 1 + share) / times

@@ -9,10 +9,12 @@ import io
 import logging
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from seqrl.errors import SeqrlError
@@ -25,6 +27,9 @@ OWN = {
     "RAY_gcs_rpc_server_reconnect_timeout_s": "20",  # how long to wait for a part that has died
 }
 QUIET = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+
+MOST_CHARACTERS = 20
+"""Of the temporary folder: Ray needs the rest."""
 
 STORE_BYTES = 300_000_000
 """Of our own cluster's memory for what travels: unfinished runs. Data is read from disk."""
@@ -49,10 +54,12 @@ class Resources:
 def own_cluster(workers: int, resources: Resources) -> Iterator[None]:
     """Start a cluster on this machine for a while, with room for so many runs at once."""
     settings = {**OWN, **QUIET, "RAY_AUTH_TOKEN": _token()}
-    with scratch() as folder, _environment(settings), _nothing_printed():
+    with scratch(_short()) as folder, _environment(settings), _nothing_printed():
         import ray
         from ray._private import ray_constants
+        from ray._raylet import Config  # type: ignore[attr-defined]
 
+        Config.initialize("")  # who has imported Ray before has settled that there is no token
         # Without it Ray takes the machine's own address in place of the loopback one: what keeps
         # it from firewalls' questions on other systems keeps it from the network here.
         before, ray_constants.ENABLE_RAY_CLUSTER = ray_constants.ENABLE_RAY_CLUSTER, False
@@ -66,10 +73,29 @@ def own_cluster(workers: int, resources: Resources) -> Iterator[None]:
                 _temp_dir=str(folder),
                 **_silent(),
             )
-            yield
+        except (RuntimeError, OSError, ValueError, ConnectionError) as error:
+            ray.shutdown()
+            raise SeqrlError(
+                f"Ray could not be started on this machine: {_first_line(error)}. --backend inline "
+                "does the same runs one after another, without it."
+            ) from error
         finally:
             ray_constants.ENABLE_RAY_CLUSTER = before
+        try:
+            yield
+        finally:
             ray.shutdown()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _short() -> Path:
+    """Return a folder for sockets, whose whole paths may have no more than some hundred
+    characters."""
+    usual = Path(tempfile.gettempdir())
+    return usual if len(str(usual)) <= MOST_CHARACTERS else Path("/tmp")
 
 
 @cache
@@ -88,7 +114,7 @@ def joined_cluster(address: str) -> Iterator[None]:
             ray.init(address=address, **_silent())
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise SeqrlError(
-                f"No cluster can be joined at {address}: {str(error).strip().splitlines()[0]}. "
+                f"No cluster can be joined at {address}: {_first_line(error)}. "
                 "Start one with `ray start --head` on this machine, or say --address auto on one "
                 "of its machines; where it asks for a token, RAY_AUTH_MODE=token and "
                 "RAY_AUTH_TOKEN_PATH must be set here too."

@@ -39,7 +39,7 @@ class RunRecord:
     facts: Mapping[str, Any]
     """What the agent says of itself on this data: its target, and by which rule."""
     training: Mapping[str, Any]
-    """Updates, parameters, precision, seconds, updates per second."""
+    """Updates, parameters, precision, seconds, updates per second, the most memory of a GPU."""
     checkpoint_rule: str
     evaluations: Sequence[Mapping[str, Any]]
     """Each: after how many updates, every episode's number, seed, return, length, end, and numbers

@@ -129,6 +129,7 @@ class _Run:
             "updates_per_second": round(trainer.update / max(trainer.seconds, 1e-9), 4),
             "episodes": len(self.learnt),
             "episodes_held_out": len(self.held_out),
+            "gpu_bytes": self._gpu_bytes(),
         }
         checkpoint = {"file": self.place.checkpoint.name, "sha256": digest}
         return self.job.record(
@@ -138,6 +139,13 @@ class _Run:
             evaluations=evaluations,
             checkpoint=checkpoint,
         )
+
+    def _gpu_bytes(self) -> int | None:
+        """Return the most of a GPU's memory that was taken: what fits beside it."""
+        import torch
+
+        on_gpu = self.device.startswith("cuda")
+        return torch.cuda.max_memory_reserved(self.device) if on_gpu else None
 
     def _trainer(self) -> "Trainer":
         job, agent = self.job, self.job.spec.agent

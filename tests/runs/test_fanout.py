@@ -19,8 +19,9 @@ import pytest
 from seqrl.agents.behaviour_cloning import BehaviourCloning
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.evaluation import Evaluation
+from seqrl.runs.cluster import own_cluster
 from seqrl.runs.record import read_record
-from tests.runs.launching import jobs_of, launched, results_of, without_times
+from tests.runs.launching import ONE_CPU, jobs_of, launched, results_of, without_times
 from tests.runs.making import small, toy_source
 
 ROOT = Path(__file__).parents[2]
@@ -181,3 +182,60 @@ def test_killed_at_any_moment_the_same_command_loses_nothing(tmp_path: Path) -> 
 def _comparable(results: Path) -> list[dict[str, Any]]:
     files = sorted(results.rglob("seed-*.json"))
     return [without_times(read_record(file)) for file in files]
+
+
+IMPATIENT = "RAY_gcs_rpc_server_connect_timeout_s"
+CURIOUS = """
+import sys
+from ray._raylet import GcsClient
+GcsClient(address=sys.argv[1]).internal_kv_keys(b"")
+"""
+
+
+def test_our_own_cluster_is_nobody_elses() -> None:
+    """An open port is an invitation to run code here; a folder left behind fills the disk."""
+    import ray
+
+    with own_cluster(1, ONE_CPU):
+        address = ray.get_runtime_context().gcs_address
+        ours = {os.getpid(), *_below(os.getpid())}
+        ports = {place for pid in ours for place in _listens(pid)}
+        assert len(ports) > 3 and address.startswith("127.0.0.1:")
+        assert {host for host, _ in ports} <= {"0100007F", LOOPBACK_6}, ports
+        asked = subprocess.run(
+            [sys.executable, "-c", CURIOUS, address], capture_output=True, text=True, timeout=90,
+            env={**os.environ, "RAY_AUTH_TOKEN": "0" * 64, IMPATIENT: "1"},
+        )  # fmt: skip
+        assert asked.returncode != 0 and "InvalidAuthToken" in asked.stderr, asked.stderr
+        folder = Path(str(ray._private.worker._global_node.get_session_dir_path())).parent  # type: ignore[attr-defined]
+        assert folder.name.startswith("seqrl-") and folder.is_dir()
+    assert not list(folder.parent.glob(f"{folder.name}*")) and not _below(os.getpid())
+    assert "RAY_AUTH_TOKEN" not in os.environ
+
+
+LOOPBACK_6 = "0000000000000000FFFF00000100007F"
+
+
+def _below(pid: int) -> list[int]:
+    """Return the processes that a process has started, and theirs, which still run."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, task.read_text().split()):
+            found += [child, *_below(child)]
+    return found
+
+
+def _listens(pid: int) -> set[tuple[str, int]]:
+    """Return the addresses, as the kernel writes them, at which a process listens."""
+    sockets = set()
+    for file in Path(f"/proc/{pid}/fd").glob("*"):
+        with suppress(OSError):
+            sockets.add(str(file.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                host, _, port = fields[1].partition(":")
+                found.add((host, int(port, 16)))
+    return found
