@@ -15,6 +15,7 @@ from seqrl.errors import SeqrlError
 from seqrl.progress import counted, ranges
 
 if TYPE_CHECKING:
+    from seqrl.runs.backends import Backend
     from seqrl.runs.bench import Plan
     from seqrl.runs.board import Board
 
@@ -126,13 +127,13 @@ def bench(
             have = sources(planned, progress)
         board = Board(tuple(jobs(planned, have, doer.precision)), workers=doer.workers)
         launch = Launch(board, Ledger(results))
-        _expect(board, results, threads)
+        _expect(board, results, threads, doer)
         if only_plan:
             return
         board.begin()
         with shown_board(board):
             doer.run(launch)
-    _say_results(board, planned, results, as_json)
+    _say_results(board, as_json)
     if board.of("failed"):
         raise typer.Exit(FAILED)
 
@@ -183,7 +184,7 @@ def _say_plan(plan: "Plan") -> None:
         remark(f"  on {name}: {choice.reason}")
 
 
-def _expect(board: "Board", results: Path, threads: int) -> None:
+def _expect(board: "Board", results: Path, threads: int, doer: "Backend") -> None:
     """Say what is done already, and how long the rest will take; and let the board know."""
     from seqrl.runs.bench import costs
     from seqrl.runs.calibration import calibrate
@@ -208,39 +209,35 @@ def _expect(board: "Board", results: Path, threads: int) -> None:
     disk = sum(c.disk for c in found.values()) + at_once * max(
         c.disk_meanwhile for c in found.values()
     )
-    basis = sorted({cost.basis for cost in found.values()})
+    basis = ", ".join(sorted({cost.basis for cost in found.values()}))
+    time = f"{in_words(seconds)} (estimated: {basis}{doer.like_here})"
+    if doer.device != "cpu":
+        time = "how long that takes on a GPU is known when the first has gone some way"
     remark(
-        f"{counted(len(waiting), 'run')} to do, {at_once} at once: {in_words(seconds)}, "
-        f"{max(1, round(disk / 1e6)):,} MB (estimated; {', '.join(basis)})."
+        f"{counted(len(waiting), 'run')} to do, {at_once} at once: {time}; disk "
+        f"{max(1, round(disk / 1e6)):,} MB."
     )
 
 
-def _say_results(board: "Board", plan: "Plan", results: Path, as_json: bool) -> None:
+def _say_results(board: "Board", as_json: bool) -> None:
     """Print the table, its caption, and where everything lies."""
     from dataclasses import asdict
 
     from seqrl.report.tables import caption, score_table
 
-    standings = [(job, board[job]) for job in board.jobs]
-    records = [standing.record for _, standing in standings if standing.record]
+    found = [(s.file, s.record) for s in map(board.__getitem__, board.jobs) if s.record and s.file]
     if as_json:
-        say_json(
-            [
-                {"record": str(job.place(results).record), **asdict(standing.record)}
-                for job, standing in standings
-                if standing.record
-            ]
-        )
+        say_json([{"record": str(file), **asdict(record)} for file, record in found])
         return
+    records = [record for _, record in found]
     asked = [(job.spec.name, job.task.name, job.spec.seed) for job in board.jobs]
     table = score_table(records, asked)
     say(table.as_markdown())
     say(caption(records))
     for job in board.of("failed"):
-        file = job.place(results).record
-        remark(f"{job.spec} failed: {board[job].error}\n  its traceback: seqrl runs {file}")
-    places = sorted({str(job.place(results).record.parent.parent) for job in board.jobs})
-    for place in places:
+        said = f"{job.spec} failed: {board[job].error}"
+        remark(f"{said}\n  its traceback: seqrl runs {board[job].file}")
+    for place in sorted({str(file.parent.parent) for file, _ in found}):
         say(f"  records, checkpoints, metrics  {place}")
     if board.of("failed"):
         remark("what failed is tried again by the same command.")

@@ -20,6 +20,14 @@ class Backend(Protocol):
     def workers(self) -> int:
         """How many it does at once."""
 
+    @property
+    def device(self) -> str:
+        """What trains: cpu, or a GPU."""
+
+    @property
+    def like_here(self) -> str:
+        """What to add to a time that was estimated on this machine."""
+
     def precision(self, wanted: str) -> str:
         """Say what a training is computed in that asks for this precision."""
 
@@ -34,6 +42,7 @@ class Inline:
     device: str
     threads: int
     workers: int = 1
+    like_here: str = ""
 
     def precision(self, wanted: str) -> str:
         """Ask this machine."""
@@ -50,6 +59,12 @@ class OwnCluster:
 
     workers: int
     resources: Resources
+    like_here: str = ""
+
+    @property
+    def device(self) -> str:
+        """What trains."""
+        return self.resources.device
 
     def precision(self, wanted: str) -> str:
         """Ask this machine."""
@@ -70,6 +85,12 @@ class JoinedCluster:
     resources: Resources
     automatic: str
     """What `auto` means on one of its machines; one that differs refuses its runs."""
+    like_here: str = ", as if all machines were like this one"
+
+    @property
+    def device(self) -> str:
+        """What trains."""
+        return self.resources.device
 
     def precision(self, wanted: str) -> str:
         """Say what a machine of the cluster has said."""

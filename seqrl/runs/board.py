@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 from seqrl.runs.job import Job
@@ -28,6 +29,8 @@ class Standing:
     """Of its training."""
     note: str = ""
     record: RunRecord | None = None
+    file: Path | None = None
+    """Where the record lies."""
     error: str = ""
     """Of a failed run, the last line of what was raised."""
     before: bool = False

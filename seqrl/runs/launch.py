@@ -28,8 +28,8 @@ class Launch:
         self.waiting: deque[Job] = deque()
         """What nobody here is at work on."""
         for job in board.jobs:
-            if record := ledger.record_of(job):
-                board.set(job, "done", record=record, before=True)
+            if found := ledger.done(job):
+                board.set(job, "done", record=found[0], file=found[1].record, before=True)
             else:
                 self.waiting.append(job)
 
@@ -41,23 +41,24 @@ class Launch:
             if claim is None:
                 self.board.set(job, "elsewhere")
                 self.waiting.append(job)
-            elif record := self.ledger.record_of(job):  # another launch has done it meanwhile
+            elif found := self.ledger.done(job):  # another launch has done it meanwhile
                 clear_up(claim.place)
                 claim.release()
-                self.board.set(job, "done", record=record)
+                self.board.set(job, "done", record=found[0], file=found[1].record)
             else:
                 return claim
         return None
 
     def done(self, claim: Claim, record: RunRecord) -> None:
         """Take note of a finished run, and let it go."""
-        self.board.set(claim.job, "done", record=record, part=1.0)
+        self.board.set(claim.job, "done", record=record, file=claim.place.record)
         claim.release()
 
     def failed(self, claim: Claim, record: RunRecord) -> None:
         """Take note of a failed run; it waits for another launch."""
         last = (record.error or "").strip().splitlines()[-1:]
-        self.board.set(claim.job, "failed", record=record, error="".join(last))
+        file = claim.place.record
+        self.board.set(claim.job, "failed", record=record, file=file, error="".join(last))
         claim.release()
 
 

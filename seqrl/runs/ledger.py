@@ -7,6 +7,7 @@ and never truth.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
@@ -15,7 +16,7 @@ from filelock import FileLock, Timeout
 from seqrl.data.whole import replace_file, sha256_of
 from seqrl.errors import DataError, told_plainly
 from seqrl.runs.job import Job
-from seqrl.runs.place import WORK, Place, finished
+from seqrl.runs.place import WORK, Place, done_already, places_by_name
 from seqrl.runs.record import RunRecord, read_record, write_record
 from seqrl.runs.run import clear_up
 
@@ -23,11 +24,16 @@ LAST = "state.safetensors"
 """Written last of what an unfinished run needs: what lies beside it may be newer, never older."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Ledger:
     """A results folder."""
 
     results: Path
+
+    @cached_property
+    def _before(self) -> dict[str, list[Path]]:
+        """Records that were there when this launch began, of all experiments."""
+        return places_by_name(self.results)
 
     def prepare(self) -> None:
         """Refuse a folder that nothing can be written to, before anything has been done."""
@@ -39,9 +45,9 @@ class Ledger:
                 probe.write_text("")
                 probe.unlink(missing_ok=True)
 
-    def record_of(self, job: Job) -> RunRecord | None:
-        """Return the record of a run that is done."""
-        return finished(job.place(self.results), job.hash)
+    def done(self, job: Job) -> tuple[RunRecord, Place] | None:
+        """Return the record of a run that is done, and where it lies."""
+        return done_already(job.place(self.results), job.hash, self._before)
 
     def claim(self, job: Job) -> "Claim | None":
         """Take a run, if nobody else is at work on it."""

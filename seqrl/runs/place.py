@@ -1,6 +1,7 @@
 """Place: where a run's files lie within a results folder."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,27 @@ class Place:
     def lock(self) -> Path:
         """Held by whoever is at work on the run."""
         return self.work.with_suffix(".lock")
+
+
+def places_by_name(results: Path) -> dict[str, list[Path]]:
+    """Return all records that a results folder holds, by the name of their file: one run has one
+    name, whatever experiment it was done for."""
+    found: dict[str, list[Path]] = {}
+    for file in sorted(results.glob("runs/*/*/*/seed-*.json")):
+        found.setdefault(file.name, []).append(file)
+    return found
+
+
+def done_already(
+    place: Place, hash_: str, by_name: Mapping[str, list[Path]]
+) -> tuple[RunRecord, Place] | None:
+    """Return the record of a run that is done, and where it lies: it may have been done for
+    another experiment, if nothing of it was another."""
+    others = [file for file in by_name.get(place.record.name, []) if file != place.record]
+    for one in (place, *(Place(file, place.work) for file in others)):
+        if record := finished(one, hash_):
+            return record, one
+    return None
 
 
 def finished(place: Place, hash_: str) -> RunRecord | None:

@@ -25,7 +25,7 @@ from seqrl.runs.experiment import RunSpec
 from seqrl.runs.job import Job
 from seqrl.runs.learning import trainer_of
 from seqrl.runs.parting import parted
-from seqrl.runs.place import Place, finished
+from seqrl.runs.place import Place, done_already, places_by_name
 from seqrl.runs.record import RunRecord, read_record, write_record
 from seqrl.runs.source import Source
 from seqrl.runs.underway import read_underway, write_underway
@@ -59,12 +59,14 @@ def run_one(
     with told_plainly(results, "making the folder for results"):
         place.work.mkdir(parents=True, exist_ok=True)
     with alone(place.lock, f"at work on {spec}", progress):
-        if (done := finished(place, job.hash)) is not None:
-            _log.warning("%s is done already: %s", spec, place.record)
+        if (found := done_already(place, job.hash, places_by_name(results))) is not None:
+            done, where = found
+            _log.warning("%s is done already: %s", spec, where.record)
         else:
             done = work_on(job, place, device=chosen, threads=threads, progress=progress, told=told)
+            where = place
         clear_up(place)
-    return done, place
+    return done, where
 
 
 def work_on(

@@ -115,6 +115,7 @@ def test_what_is_done_is_not_done_again(
     again, same = done(agent, source, tmp_path, experiment="other/quick.py")
     assert again == record and same == place and place.record.stat().st_mtime_ns == before
     assert "is done already" in caplog.text
+    assert done(agent, source, tmp_path, experiment="mine.py") == (record, place)
     place.checkpoint.unlink()
     _, renewed = done(agent, source, tmp_path)
     assert renewed.checkpoint.exists()
