@@ -9,9 +9,11 @@ import io
 import logging
 import os
 import secrets
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -53,8 +55,11 @@ class Resources:
 @contextmanager
 def own_cluster(workers: int, resources: Resources) -> Iterator[None]:
     """Start a cluster on this machine for a while, with room for so many runs at once."""
-    settings = {**OWN, **QUIET, "RAY_AUTH_TOKEN": _token()}
-    with scratch(_short()) as folder, _environment(settings), _nothing_printed():
+    with ExitStack() as stack:
+        folder = stack.enter_context(scratch(_short()))
+        settings = {**OWN, **QUIET, "RAY_AUTH_TOKEN": _token(), "TMPDIR": str(folder)}
+        stack.enter_context(_environment(settings))
+        stack.enter_context(_nothing_printed())
         import ray
         from ray._private import ray_constants
         from ray._raylet import Config  # type: ignore[attr-defined]
@@ -82,7 +87,8 @@ def own_cluster(workers: int, resources: Resources) -> Iterator[None]:
         finally:
             ray_constants.ENABLE_RAY_CLUSTER = before
         try:
-            yield
+            with _terminated_gently():
+                yield
         finally:
             ray.shutdown()
 
@@ -120,9 +126,23 @@ def joined_cluster(address: str) -> Iterator[None]:
                 "RAY_AUTH_TOKEN_PATH must be set here too."
             ) from error
         try:
-            yield
+            with _terminated_gently():
+                yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _terminated_gently() -> Iterator[None]:
+    """Let SIGTERM, as a batch system sends it, do what Ctrl-C does; Ray's own way is to abort."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _silent() -> dict[str, Any]:

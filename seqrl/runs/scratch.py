@@ -4,6 +4,7 @@ process that makes one."""
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from seqrl.errors import told_plainly
+
+ATTEMPTS = 20
+"""At removing a folder: processes that were killed take a moment to die."""
 
 
 @contextmanager
@@ -47,6 +51,11 @@ def _sweep(place: Path) -> None:
 
 
 def _remove(folder: Path, lock: FileLock) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    _lock_of(folder).unlink(missing_ok=True)
+    """Remove a folder and its lock; if somebody still writes to it, leave it to the next sweep."""
+    for _ in range(ATTEMPTS):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            _lock_of(folder).unlink(missing_ok=True)
+            break
+        time.sleep(0.1)
     lock.release()
