@@ -13,8 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from seqrl.data.copies import packed, unpack
-from seqrl.data.whole import replace_file
-from seqrl.errors import SeqrlError, told_plainly
+from seqrl.errors import SeqrlError
 from seqrl.runs.cluster import Resources
 from seqrl.runs.launch import LOOK_SECONDS, Launch
 from seqrl.runs.ledger import Claim
@@ -29,7 +28,6 @@ from seqrl.runs.order import (
     Order,
     order_of,
 )
-from seqrl.runs.record import read_record
 from seqrl.runs.worker import messages
 
 if TYPE_CHECKING:
@@ -114,9 +112,8 @@ class Fanout:
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         return self.resources.slots_in(resources)
 
-    def _send(self, sent: _Sent, node: str | None = None) -> None:
-        """Send a run out, with what there is to go on from; to one machine, if it is said."""
-
+    def _send(self, sent: _Sent) -> None:
+        """Send a run out, with what there is to go on from, to wherever there is room."""
         order = order_of(
             sent.claim.job,
             kept=sent.claim.kept(),
@@ -187,14 +184,8 @@ class Fanout:
 
     def _failed(self, sent: _Sent, error: str, content: bytes | None) -> None:
         claim = sent.claim
-        if content is None:
-            record = claim.job.record("failed", "cpu", error=error)
-            self.launch.failed(claim, claim.fail(record))
-            return
-        with told_plainly(claim.place.record, "writing a record"):
-            claim.place.record.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(claim.place.record, content)
-        self.launch.failed(claim, read_record(claim.place.record))
+        record = claim.read(content) if content else claim.job.record("failed", "cpu", error=error)
+        self.launch.failed(claim, claim.fail(record))
 
     def _died(self, sent: _Sent, why: str) -> None:
         """Send a run out again whose machine or process is gone, unless that leads nowhere."""
@@ -222,6 +213,9 @@ class Fanout:
         print_, key = source.fingerprint, (node, source.fingerprint)
         if print_ not in self.parcels:
             self.parcels[print_] = ray.put(packed(source.known))
+        if key in self.copies and sent.waits_for is self.copies[key]:
+            self._died(sent, f"its data was copied to {node}, and is not found there.")
+            return
         if key not in self.copies:
             there = NodeAffinitySchedulingStrategy(node, soft=False)
             copy = _remote(unpack).options(num_cpus=0, max_retries=0, scheduling_strategy=there)

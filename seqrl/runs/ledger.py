@@ -5,6 +5,7 @@ comes from elsewhere is put in its place in an order in which a kill between two
 and never truth.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,11 +14,11 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from seqrl.data.whole import replace_file, sha256_of
+from seqrl.data.whole import replace_file
 from seqrl.errors import DataError, told_plainly
 from seqrl.runs.job import Job
 from seqrl.runs.place import WORK, Place, done_already, places_by_name
-from seqrl.runs.record import RunRecord, read_record, write_record
+from seqrl.runs.record import RunRecord, record_in, write_record
 from seqrl.runs.run import clear_up
 
 LAST = "state.safetensors"
@@ -106,21 +107,22 @@ class Claim:
 
     def finish(self, record: bytes, checkpoint: bytes, metrics: bytes) -> RunRecord:
         """Put in its place what a run came to; the record last, as it says that all is there."""
-        place = self.place
+        place, found = self.place, self.read(record)
+        if not found.is_of(hashlib.sha256(checkpoint).hexdigest()):
+            raise DataError(f"What arrived of {self.job.spec} does not belong together.")
         with told_plainly(place.record, "writing what a run came to"):
             place.record.parent.mkdir(parents=True, exist_ok=True)
             replace_file(place.checkpoint, checkpoint)
             replace_file(place.metrics, metrics)
-            arrived = place.record.with_suffix(".arrived")
-            replace_file(arrived, record)
-            try:
-                found = read_record(arrived)
-                if found.hash != self.job.hash or not found.is_of(sha256_of(place.checkpoint)):
-                    raise DataError(f"What arrived of {self.job.spec} is not what was asked for.")
-                arrived.replace(place.record)
-            finally:
-                arrived.unlink(missing_ok=True)
+            replace_file(place.record, record)
         clear_up(place)
+        return found
+
+    def read(self, content: bytes) -> RunRecord:
+        """Read a record that has come from elsewhere; another run's is refused."""
+        found = record_in(content, f"What arrived of {self.job.spec}")
+        if found.hash != self.job.hash:
+            raise DataError(f"What arrived of {self.job.spec} is not what was asked for.")
         return found
 
     def fail(self, record: RunRecord) -> RunRecord:

@@ -125,16 +125,21 @@ def write_record(file: Path, record: RunRecord) -> None:
 def read_record(file: Path) -> RunRecord:
     """Read a record."""
     with told_plainly(file, "reading a record"):
-        text = file.read_bytes()
+        content = file.read_bytes()
+    return record_in(content, str(file))
+
+
+def record_in(content: bytes, where: str) -> RunRecord:
+    """Make a record of the content of its file; `where` names that in messages."""
     try:
-        plain = json.loads(text)
+        plain = json.loads(content)
         if plain.pop("format") != FORMAT:
-            raise DataError(f"{file} is a record of another format than {FORMAT}.")
+            raise DataError(f"{where} is a record of another format than {FORMAT}.")
         known = {field.name for field in fields(RunRecord)}
         return RunRecord(**{name: value for name, value in plain.items() if name in known})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"{file} is not a whole record of seqrl: {error}. Remove it, and run it again."
+            f"{where} is not a whole record of seqrl: {error}. Remove it, and run it again."
         ) from error
