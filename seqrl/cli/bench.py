@@ -181,7 +181,10 @@ def _say_plan(plan: "Plan") -> None:
     for name, said in agents.items():
         remark(f"  {name}: {' or '.join(sorted(said))}")
     for name, choice in plan.choices.items():
-        remark(f"  on {name}: {choice.reason}")
+        why = (
+            f"not the official data, because {choice.reason}" if choice.fallback else choice.reason
+        )
+        remark(f"  on {name}: {why}")
 
 
 def _expect(board: "Board", results: Path, threads: int, doer: "Backend") -> None:

@@ -17,7 +17,9 @@ AGENT = Annotated[
 TASK = Annotated[str, typer.Argument(help="Full or short name, e.g. hopper-medium.")]
 EXPERIMENT = Annotated[
     str,
-    typer.Option(help="Where agents and settings come from: quick, paper, or a file mine.py."),
+    typer.Option(
+        help="Where agents and settings come from: quick, paper, smoke, hf_course, or mine.py."
+    ),
 ]
 SETTINGS = Annotated[
     list[str] | None,

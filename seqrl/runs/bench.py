@@ -62,13 +62,17 @@ def plan(asked: Asked) -> Plan:
             problems.append(f"{text}: {error}")
         else:
             choices.setdefault(_whole(choice), choice)
-    specs = found.runs(
-        asked.experiment,
-        tasks=[*choices],
-        agents=asked.agents,
-        seeds=asked.seeds,
-        settings=asked.settings,
-    )
+    specs: list[RunSpec] = []
+    try:
+        specs = found.runs(
+            asked.experiment,
+            tasks=[*choices],
+            agents=asked.agents,
+            seeds=asked.seeds,
+            settings=asked.settings,
+        )
+    except SeqrlError as error:
+        problems.append(str(error))
     problems += problems_of(specs, task_named)
     if problems:
         raise SeqrlError("Nothing was started. " + "\n  ".join(["", *problems]).lstrip("\n"))
