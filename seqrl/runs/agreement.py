@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from seqrl.errors import DataError
 from seqrl.runs.differences import Difference, differences
 from seqrl.runs.explained import checkpoint_beside
-from seqrl.runs.identity import hash_over
+from seqrl.runs.identity import hash_in
 from seqrl.runs.record import RunRecord
 from seqrl.runs.records import Found
 
@@ -29,6 +29,9 @@ MOVES: Mapping[str, str] = {
     "identity.data": "everything: it is other data, and other seeds",
     "identity.fingerprint": "everything: it is other data",
     "identity.environment": "every return",
+    "identity.environment_settings": "every return",
+    "identity.horizon": "every return",
+    "identity.reference": "the score of a return",
     "identity.evaluation": "which episodes are played, and their returns",
     "identity.training_precision": "all weights",
     "identity.versions.torch": LAST_BITS,
@@ -121,8 +124,7 @@ def agreement(then: Found, now: Found) -> Agreement:
 
 def is_whole(record: RunRecord) -> bool:
     """Say whether its hash is that of what stands in it."""
-    plain = {"agent": record.agent, "seed": record.seed, **record.identity}
-    return hash_over(plain) == record.hash
+    return hash_in(record) == record.hash
 
 
 def reason(record: RunRecord) -> str:
@@ -208,8 +210,10 @@ def _said(field: str, fields: set[str]) -> bool:
     """Say whether a field tells nothing that another one does not."""
     if field == "agent.training.precision":
         return True  # what `auto` came to counts, and stands in the identity
-    elsewhere = {"task.name": "identity.data", "task.environment": "identity.environment"}
-    return elsewhere.get(field, f"identity.{field}") in fields
+    if field == "task.name":
+        return "identity.data" in fields
+    outer = field.split(".")[1] if field.startswith("task.") else field
+    return f"identity.{outer}" in fields
 
 
 def _moves(field: str) -> str:

@@ -35,6 +35,9 @@ def identity_of(spec: RunSpec, fingerprint: str, task: Task, precision: str) -> 
         "data": task.name,
         "fingerprint": fingerprint,
         "environment": task.environment,
+        "environment_settings": task.environment_settings,
+        "horizon": task.horizon,
+        "reference": task.reference and [task.reference.minimum, task.reference.maximum],
         "evaluation": {**asdict(spec.evaluation), "precision": PRECISION},
         "training_precision": precision,
         # Without what follows a +: the builds of one version for CPU and GPU are one version.

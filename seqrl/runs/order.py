@@ -177,17 +177,5 @@ def _path_of(module: str) -> str:
     return f"{module.replace('.', '/')}.py"
 
 
-def differences(asked: Mapping[str, Any], here: Mapping[str, Any], path: str = "") -> list[str]:
-    """Say in which fields two identities differ."""
-    found = []
-    for name in sorted({*asked, *here}):
-        one, other, where = asked.get(name), here.get(name), f"{path}{name}"
-        if isinstance(one, Mapping) and isinstance(other, Mapping):
-            found += differences(one, other, f"{where}.")
-        elif one != other:
-            found.append(f"{where} is {other!r} and not {one!r}")
-    return found
-
-
 class OtherConditions(SeqrlError):
     """This machine would run something else than what was asked for."""

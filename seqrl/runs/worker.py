@@ -16,6 +16,7 @@ from queue import SimpleQueue
 from seqrl.data.copies import at_home, found, home_of
 from seqrl.data.names import Choice, Name
 from seqrl.errors import SeqrlError
+from seqrl.runs.differences import differences
 from seqrl.runs.job import Job
 from seqrl.runs.order import (
     Begun,
@@ -27,7 +28,6 @@ from seqrl.runs.order import (
     Message,
     Order,
     OtherConditions,
-    differences,
     make_importable,
     spec_in,
 )
@@ -114,7 +114,10 @@ def _done(
     if job.hash != order.hash:
         raise OtherConditions(
             f"{spec} would be another run on this machine than what was asked for: "
-            + "; ".join(differences(order.identity, job.identity))
+            + "; ".join(
+                f"{differs.field} is {differs.second!r} and not {differs.first!r}"
+                for differs in differences(order.identity, job.identity)
+            )
             + ". Use the same versions everywhere, and say --set training.precision=float32 where "
             "machines are of different kinds."
         )

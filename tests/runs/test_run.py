@@ -29,6 +29,7 @@ from seqrl.runs.place import Place
 from seqrl.runs.record import RunRecord, read_record, write_record
 from seqrl.runs.run import run_one
 from seqrl.runs.source import Source
+from seqrl.tasks.task import Reference
 from tests.conftest import Ended
 from tests.runs.making import agent_classes, small, spec_of, toy_source
 
@@ -119,13 +120,18 @@ def test_what_is_done_is_not_done_again(
     place.checkpoint.unlink()
     _, renewed = done(agent, source, tmp_path)
     assert renewed.checkpoint.exists()
+    reference = Reference(minimum=0.0, maximum=1.0, source="a test")
+    scaled = replace(source, task=replace(source.task, reference=reference))
     others = [
         done(agent, source, tmp_path, seed=1),
         done(replace(agent, context_steps=3), source, tmp_path),  # type: ignore[call-arg]
         done(agent, source, tmp_path, evaluation=Evaluation(episodes=4)),
         done(agent, toy_source("+delayed"), tmp_path),
+        done(agent, scaled, tmp_path),
+        done(agent, replace(source, task=replace(source.task, horizon=11)), tmp_path),
     ]
-    assert len({record.hash, *(other.hash for other, _ in others)}) == 5
+    assert len({record.hash, *(other.hash for other, _ in others)}) == 7
+    assert others[-2][0].score != record.score
 
 
 def test_edited_code_is_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
