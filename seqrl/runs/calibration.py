@@ -136,7 +136,7 @@ def _measured(workload: _Workload, seconds: float, clock: Callable[[], float]) -
     for each in doing * 2:  # the first are slower
         each()
     spent, units = [0.0, 0.0], [0, 0]
-    while sum(spent) < seconds:
+    while sum(spent) < seconds or not all(units):
         turn = int(spent[1] < spent[0])
         began = clock()
         units[turn] += doing[turn]()
