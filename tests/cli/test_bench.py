@@ -94,6 +94,7 @@ def test_everything_that_is_wrong_is_said_at_once(bench: Callable[..., Ended]) -
         ("--seeds", "few"): "how many, 1 or more",
         ("--workers", "2"): "leave out --workers",
         ("--address", "auto"): "leave out",
+        ("--gpus", "1.5"): "a fraction of one GPU",
     }.items():
         ended = bench(*wrong)
         assert ended.status == 2 and said in ended.err and not ended.out, (wrong, ended)
