@@ -55,8 +55,9 @@ def is_refusal(error: BaseException) -> bool:
 
 
 @contextmanager
-def told_plainly(place: Path, doing: str) -> Iterator[None]:
-    """Turn the operating system's refusals while `doing` something at `place` into a sentence."""
+def told_plainly(place: Path, doing: str, setting: str = "SEQRL_HOME") -> Iterator[None]:
+    """Turn the operating system's refusals while `doing` something at `place` into a sentence.
+    `setting` is what names the folder."""
     try:
         yield
     except OSError as error:
@@ -66,16 +67,16 @@ def told_plainly(place: Path, doing: str) -> Iterator[None]:
         if error.errno in _NO_ROOM:
             raise DataError(
                 f"No room left while {doing} at {where}: {error.strerror}. Free some space there, "
-                "or set SEQRL_HOME to a folder on a larger disk; nothing that was complete before "
+                f"or set {setting} to a folder on a larger disk; nothing that was complete before "
                 "is lost."
             ) from error
         if error.errno in _NO_RIGHT:
             raise DataError(
                 f"No permission while {doing} at {where}: {error.strerror}. Change its "
-                "permissions, or set SEQRL_HOME to a folder that you may write."
+                f"permissions, or set {setting} to a folder that you may write."
             ) from error
         way_out = _WAYS_OUT[error.errno or 0]
         raise DataError(
-            f"Cannot go on while {doing} at {where}: {error.strerror}. {way_out} (seqrl's own "
-            "folder is set by SEQRL_HOME)."
+            f"Cannot go on while {doing} at {where}: {error.strerror}. {way_out} (the folder "
+            f"is set by {setting})."
         ) from error

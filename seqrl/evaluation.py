@@ -45,8 +45,11 @@ class Evaluation:
     def __post_init__(self) -> None:
         """Refuse to measure nothing."""
         for name in ("episodes", "times"):
-            if getattr(self, name) < 1:
-                raise SeqrlError(f"Evaluation: {name} must be 1 or more, not {getattr(self, name)}")
+            given = getattr(self, name)
+            if type(given) is not int or given < 1:
+                raise SeqrlError(
+                    f"Evaluation: {name} must be a whole number, 1 or more, not {given!r}."
+                )
 
     def milestones(self, updates: int) -> list[int]:
         """Return after how many updates to evaluate."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seqrl.runs.bench import Plan
     from seqrl.runs.board import Board
 
+MOST_EPISODES, MOST_THREADS = 1_000_000, 256
 FAILED = 1
 """Status with which a launch ends in which a run has failed."""
 
@@ -50,7 +51,10 @@ def bench(
         ),
     ] = None,
     episodes: Annotated[
-        int | None, typer.Option(help="Episodes of an evaluation; else the experiment's.", min=1)
+        int | None,
+        typer.Option(
+            help="Episodes of an evaluation; else the experiment's.", min=1, max=MOST_EPISODES
+        ),
     ] = None,
     times: Annotated[
         int | None, typer.Option(help="Evaluations of a run, the last at its end.", min=1)
@@ -68,7 +72,9 @@ def bench(
     threads: Annotated[
         int,
         typer.Option(
-            help="CPU threads of each run. Other numbers of threads give other last bits.", min=1
+            help="CPU threads of each run. Other numbers of threads give other last bits.",
+            min=1,
+            max=MOST_THREADS,
         ),
     ] = 1,
     device: DEVICE = "auto",
@@ -101,6 +107,8 @@ def bench(
         raise SeqrlError(
             "--backend inline does one run after another, here: leave out --workers and --address."
         )
+    if address is not None and workers is not None:
+        raise SeqrlError("--address joins a cluster as it is: leave out --workers.")
     planned = plan(
         Asked(
             experiment=experiment,
@@ -130,6 +138,8 @@ def bench(
         _expect(board, results, threads, doer)
         if only_plan:
             return
+        if launch.waiting:
+            launch.ledger.prepare()
         board.begin()
         with shown_board(board):
             doer.run(launch)
@@ -203,7 +213,8 @@ def _expect(board: "Board", results: Path, threads: int, doer: "Backend") -> Non
     with shown_progress() as progress:
         progress("measuring how fast this machine is, for five seconds", 0, 0, "")
         speed = calibrate(threads=threads)
-    known = [found.record for found in records_below(results).found]
+    before = records_below(results).found if results.is_dir() else ()
+    known = [found.record for found in before]
     found = costs(waiting, speed, measured_here(known, threads))
     board.seconds = {hash_: (cost.training, cost.playing) for hash_, cost in found.items()}
     at_once = min(board.workers, len(waiting))

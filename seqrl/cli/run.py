@@ -58,6 +58,7 @@ def run(
     from dataclasses import replace
 
     from seqrl.runs.experiment import RunSpec, agent_named, with_settings
+    from seqrl.runs.identity import own_code
     from seqrl.runs.run import run_one
     from seqrl.runs.source import Source
 
@@ -65,6 +66,7 @@ def run(
     if choice is None:
         return
     found, name, made = choice
+    own_code(made)  # as it is now that it has been loaded, however long the data takes
     changes = [*(settings or [])]
     changes += [f"episodes={episodes}"] if episodes else []
     changes += [f"times={times}"] if times else []

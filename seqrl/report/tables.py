@@ -193,8 +193,8 @@ def caption(records: Iterable[RunRecord]) -> str:
         [
             f"Data: {_each(map(_data, found))}.",
             f"Agents: {'; '.join(_agents(found))}.",
-            f"Experiment {_each(r.experiment for r in found)}; seeds {seeds}; {episodes} episodes "
-            f"of each; {_each(r.checkpoint_rule for r in found)} checkpoint; trained in "
+            f"Experiment {_each(r.experiment for r in found)}; seeds {seeds}; episodes of "
+            f"each: {episodes}; {_each(r.checkpoint_rule for r in found)} checkpoint; trained in "
             f"{_each(identity['training_precision'] for identity in identities)}, played in "
             f"{_each(identity['evaluation']['precision'] for identity in identities)}.",
             f"Protocol {_each(identity['protocol'] for identity in identities)}; "

@@ -114,7 +114,7 @@ def backend_for(
     """Have someone to do runs, for a while."""
     from seqrl.training.device import device_named
 
-    if gpus is not None and (gpus <= 0 or (gpus > 1 and gpus % 1)):
+    if gpus is not None and not (0 < gpus <= 1 or (gpus > 1 and gpus % 1 == 0)):
         raise SeqrlError(f"--gpus {gpus:g}: a run takes a fraction of one GPU, or whole ones.")
     if address is not None:
         with joined_cluster(address):

@@ -15,6 +15,7 @@ from seqrl.runs.calibration import Speed
 from seqrl.runs.checking import problems_of
 from seqrl.runs.costs import Cost, Here, estimate
 from seqrl.runs.experiment import RunSpec, experiment_named
+from seqrl.runs.identity import own_code
 from seqrl.runs.job import Job
 from seqrl.runs.source import Source
 
@@ -73,7 +74,11 @@ def plan(asked: Asked) -> Plan:
         )
     except SeqrlError as error:
         problems.append(str(error))
+    for spec in specs:
+        own_code(spec.agent)  # as it is now that it has been loaded, however long the data takes
     problems += problems_of(specs, task_named)
+    if not (specs or problems):
+        problems = ["There is nothing to run: name at least one task, one agent and one seed."]
     if problems:
         raise SeqrlError("Nothing was started. " + "\n  ".join(["", *problems]).lstrip("\n"))
     said = [f"{n}={v}" for n in ("episodes", "times") if (v := getattr(asked, n))]

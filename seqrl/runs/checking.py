@@ -5,12 +5,14 @@ tell (whether it is here, whether a target suits it) it does not know.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
 
 from seqrl.errors import SeqrlError
-from seqrl.plain import declaration, to_plain
+from seqrl.evaluation import Evaluation
+from seqrl.plain import declaration, from_plain, to_plain
 from seqrl.runs.description import network_of
 from seqrl.runs.experiment import RunSpec
 from seqrl.tasks.environment import Environments
@@ -80,9 +82,13 @@ def refuse_unbounded(task: Task) -> None:
 
 def _problems_of_agent(spec: RunSpec, task: Task | None) -> list[str]:
     """Say what is wrong with an agent on a task, or with how it is evaluated."""
-    agent = spec.agent
-    problems = _problem(partial(spec.evaluation.milestones, agent.training.updates))
-    problems += _problem(partial(to_plain, agent))
+    agent, evaluation = spec.agent, spec.evaluation
+    if of_other_types := [
+        *_problem(lambda: from_plain(type(agent), to_plain(agent))),
+        *_problem(lambda: from_plain(Evaluation, asdict(evaluation))),
+    ]:
+        return of_other_types
+    problems = _problem(lambda: evaluation.milestones(agent.training.updates))
     if task is not None:
         problems += _problem(partial(network_of, agent, task), "its network")
     return problems
@@ -95,6 +101,6 @@ def _problem(attempt: Callable[[], object], what: str = "it") -> list[str]:
         attempt()
     except SeqrlError as error:
         return [str(error)]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return [f"{what} cannot be made ({type(error).__name__}: {error})."]
     return []

@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -113,6 +114,7 @@ def _token() -> str:
 @contextmanager
 def joined_cluster(address: str) -> Iterator[None]:
     """Join a running cluster for a while."""
+    _answers(address)
     with _environment(QUIET), _nothing_printed():
         import ray
 
@@ -130,6 +132,20 @@ def joined_cluster(address: str) -> Iterator[None]:
                 yield
         finally:
             ray.shutdown()
+
+
+def _answers(address: str) -> None:
+    """Refuse an address where nobody is: Ray would ask for minutes."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdigit()) or "://" in address:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise SeqrlError(
+            f"Nobody answers at --address {address} ({error}). It is host:port of a cluster's "
+            "head, as `ray start --head` has printed it."
+        ) from error
 
 
 @contextmanager

@@ -7,18 +7,25 @@ An experiment is a file with a constant EXPERIMENT. Those that come with the pac
 import fnmatch
 import importlib.util
 import re
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from seqrl.agents.agent import Agent
 from seqrl.errors import SeqrlError, UnknownName
 from seqrl.evaluation import Evaluation
-from seqrl.plain import changed, changed_by_text, class_at, module_of
+from seqrl.nets.network import Network
+from seqrl.plain import changed, changed_by_text, class_at, fields_of, module_of
+from seqrl.planning.settings import Search
+from seqrl.training.settings import Training
 
 SHIPPED = "seqrl.experiments"
+LARGEST_SEED = 2**53
+"""Larger numbers are not kept exactly by all readers of JSON."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,9 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Refuse what would fail in the middle: all problems at once."""
+        problems = self._problems_of_lists()
+        if problems:
+            raise SeqrlError("The experiment cannot be run. " + " ".join(problems))
         problems = [
             f"The agent's name {name!r}: use letters, digits and . _ % + -; it becomes a folder."
             for name in self.agents
@@ -83,7 +93,7 @@ class Experiment:
         ]
         for override in self.overrides:
             if override.agent not in self.agents:
-                problems.append(f"when({override.agent!r}, ...): there is no such agent")
+                problems.append(f"when({override.agent!r}, ...): there is no such agent.")
                 continue
             try:
                 _overridden(self.agents[override.agent], override)
@@ -91,6 +101,24 @@ class Experiment:
                 problems.append(f"when({override.agent!r}, {override.tasks!r}): {error}")
         if problems:
             raise SeqrlError("The experiment cannot be run. " + " ".join(problems))
+
+    def _problems_of_lists(self) -> list[str]:
+        """Say which of the lists are none, or hold something else."""
+        wrong = []
+        for name in ("tasks", "default_agents"):
+            listed = getattr(self, name)
+            if isinstance(listed, str) or not all(isinstance(text, str) for text in listed):
+                wrong.append(f"{name} is {listed!r}; it must be a list of texts.")
+        if not isinstance(self.agents, Mapping) or not all(
+            isinstance(name, str) and isinstance(agent, Agent)
+            for name, agent in self.agents.items()
+        ):
+            wrong.append("agents must give each name an agent: {'DT': DecisionTransformer()}.")
+        seeds = [*self.seeds] if isinstance(self.seeds, Iterable) else [None]
+        object.__setattr__(self, "seeds", seeds)  # what can be read only once has been read
+        if any(type(seed) is not int or not 0 <= seed < LARGEST_SEED for seed in seeds):
+            wrong.append(f"seeds must be whole numbers from 0 on, not {seeds!r}.")
+        return wrong
 
     def agent(self, name: str, task: str) -> Agent:
         """Return an agent of the experiment as it is for a task."""
@@ -209,7 +237,7 @@ def experiment_named(name: str) -> Experiment:
     if name in shipped():
         module = import_module(f"{SHIPPED}.{name}")
     elif name.endswith(".py"):
-        module = module_of(name)
+        module = _of_ones_own(name)
     else:
         raise UnknownName(
             f"There is no experiment {name!r}. There are {', '.join(shipped())}; one of your own "
@@ -219,6 +247,37 @@ def experiment_named(name: str) -> Experiment:
     if not isinstance(experiment, Experiment):
         raise SeqrlError(f"{name} has no constant EXPERIMENT that is an Experiment.")
     return experiment
+
+
+def _of_ones_own(file: str) -> ModuleType:
+    """Run an experiment's file; what is wrong in it is said with its line."""
+    try:
+        return module_of(file)
+    except SeqrlError:
+        raise
+    except (Exception, SystemExit) as error:
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if Path(frame.filename) == Path(file).expanduser().resolve()
+        ]
+        where = f" (line {lines[-1]})" if lines else ""
+        raise SeqrlError(
+            f"{file} cannot be run{where}: {type(error).__name__}: {error}.{_fields_meant(error)}"
+        ) from error
+
+
+def _fields_meant(error: BaseException) -> str:
+    """After a misspelt field, say which there are."""
+    found = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument", str(error))
+    kinds = [Experiment, Evaluation, Training, Network, *_all_below(Agent), *_all_below(Search)]
+    kind = next((kind for kind in kinds if found and kind.__name__ == found[1]), None)
+    return f" {kind.__name__} has: {', '.join(fields_of(kind))}." if kind else ""
+
+
+def _all_below(kind: type[Any]) -> list[type[Any]]:
+    below: list[type[Any]] = kind.__subclasses__()
+    return [kind, *(one for inner in below for one in _all_below(inner))]
 
 
 def agent_named(name: str, experiment: Experiment, task: str) -> tuple[str, Agent]:

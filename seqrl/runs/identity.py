@@ -9,10 +9,11 @@ from dataclasses import asdict
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from seqrl.agents.agent import Agent
-from seqrl.data.whole import sha256_of
+from seqrl.errors import told_plainly
 from seqrl.evaluation import PRECISION
 from seqrl.plain import to_plain
 from seqrl.runs.experiment import RunSpec
@@ -66,18 +67,27 @@ def code_of(agent: Agent) -> dict[str, str]:
 
     (Ours are known by version and protocol number.)
     """
-    return {module: sha256_of(file) for module, file in own_files(agent).items()}
+    code = own_code(agent)
+    return {module: hashlib.sha256(text).hexdigest() for module, text in code.items()}
 
 
-def own_files(agent: Agent) -> dict[str, Path]:
-    """Return the files of the user's own that an agent's class is made of, by their modules."""
+def own_code(agent: Agent) -> dict[str, bytes]:
+    """Return the files of the user's own that an agent's class is made of, by their modules: as
+    they were when they were first asked for, which is right after they were loaded."""
     own = [kind for kind in type(agent).__mro__ if kind.__module__.partition(".")[0] != "seqrl"]
-    files = {}
-    for kind in own:
-        file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-        if file and kind.__module__ != "abc":
-            files[kind.__module__] = Path(file)
-    return files
+    modules = {kind.__module__: sys.modules.get(kind.__module__) for kind in own}
+    return {
+        name: _text_of(module)
+        for name, module in modules.items()
+        if module is not None and name != "abc" and getattr(module, "__file__", None)
+    }
+
+
+@cache
+def _text_of(module: ModuleType) -> bytes:
+    file = Path(str(module.__file__))
+    with told_plainly(file, "reading your code"):
+        return file.read_bytes()
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Inline: the runs of a launch one after another, in this process."""
 
+import sys
 import time
+from contextlib import redirect_stdout
 
 from seqrl.progress import Progress
 from seqrl.runs.job import Job
@@ -24,8 +26,9 @@ def _do(launch: Launch, claim: Claim, device: str, threads: int) -> None:
     launch.board.set(claim.job, "running")
     watch = _watch(launch, claim.job)
     try:
-        record = work_on(claim.job, claim.place, device=device, threads=threads, progress=watch)
-    except Exception as error:
+        with redirect_stdout(sys.stderr):  # stdout is for results
+            record = work_on(claim.job, claim.place, device=device, threads=threads, progress=watch)
+    except (Exception, SystemExit) as error:
         launch.failed(claim, failed_record(claim, error))
         return
     clear_up(claim.place)

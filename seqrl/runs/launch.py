@@ -23,7 +23,6 @@ class Launch:
 
     def __init__(self, board: Board, ledger: Ledger) -> None:
         """Find out what is done already."""
-        ledger.prepare()
         self.board, self.ledger = board, ledger
         self.waiting: deque[Job] = deque()
         """What nobody here is at work on."""
@@ -62,7 +61,7 @@ class Launch:
         claim.release()
 
 
-def failed_record(claim: Claim, error: Exception) -> RunRecord:
+def failed_record(claim: Claim, error: BaseException) -> RunRecord:
     """Return the record that a run left when it raised; where not even that could be written, the
     error goes on."""
     try:

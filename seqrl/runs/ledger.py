@@ -38,7 +38,7 @@ class Ledger:
 
     def prepare(self) -> None:
         """Refuse a folder that nothing can be written to, before anything has been done."""
-        with told_plainly(self.results, "making the folder for results"):
+        with told_plainly(self.results, "making the folder for results", "--results"):
             (self.results / WORK).mkdir(parents=True, exist_ok=True)
             (self.results / "runs").mkdir(exist_ok=True)
             for folder in (self.results / WORK, self.results / "runs"):
@@ -53,7 +53,7 @@ class Ledger:
     def claim(self, job: Job) -> "Claim | None":
         """Take a run, if nobody else is at work on it."""
         place = job.place(self.results)
-        with told_plainly(place.work, "making the folder of a run"):
+        with told_plainly(place.work, "making the folder of a run", "--results"):
             place.work.mkdir(parents=True, exist_ok=True)
             place.lock.open("a").close()  # the lock itself would wait for what cannot be written
         lock = FileLock(place.lock)
@@ -91,7 +91,7 @@ class Claim:
 
     def kept(self) -> dict[str, bytes]:
         """Return what is needed to go on, file by file; nothing of a run that was never begun."""
-        with told_plainly(self.place.work, "reading an unfinished run"):
+        with told_plainly(self.place.work, "reading an unfinished run", "--results"):
             return {
                 file.name: file.read_bytes()
                 for file in sorted(self.place.work.iterdir())
@@ -102,7 +102,7 @@ class Claim:
         """Put what is needed to go on in its place; it may come from another machine."""
         for name in sorted(files, key=lambda name: (name == LAST, name)):
             assert Path(name).name == name and name[0] != ".", name
-            with told_plainly(self.place.work, "keeping an unfinished run"):
+            with told_plainly(self.place.work, "keeping an unfinished run", "--results"):
                 replace_file(self.place.work / name, files[name])
 
     def finish(self, record: bytes, checkpoint: bytes, metrics: bytes) -> RunRecord:
@@ -110,7 +110,7 @@ class Claim:
         place, found = self.place, self.read(record)
         if not found.is_of(hashlib.sha256(checkpoint).hexdigest()):
             raise DataError(f"What arrived of {self.job.spec} does not belong together.")
-        with told_plainly(place.record, "writing what a run came to"):
+        with told_plainly(place.record, "writing what a run came to", "--results"):
             place.record.parent.mkdir(parents=True, exist_ok=True)
             replace_file(place.checkpoint, checkpoint)
             replace_file(place.metrics, metrics)

@@ -16,7 +16,7 @@ from seqrl.errors import SeqrlError, told_plainly
 from seqrl.evaluation import Evaluation
 from seqrl.plain import from_plain, module_of, to_plain
 from seqrl.runs.experiment import RunSpec
-from seqrl.runs.identity import own_files
+from seqrl.runs.identity import own_code
 from seqrl.runs.job import Job
 
 
@@ -34,7 +34,7 @@ class Order:
     """Why this data was chosen; the record says it."""
     fingerprint: str
     """Of the data as it is prepared, without the views that a name may ask for."""
-    code: Mapping[str, str]
+    code: Mapping[str, bytes]
     """Files of the user's own: what their module is called, and their text."""
     kept: Mapping[str, bytes]
     """What there is to go on from."""
@@ -135,28 +135,27 @@ def spec_in(order: Order) -> RunSpec:
     )
 
 
-def _own_code(job: Job) -> dict[str, str]:
+def _own_code(job: Job) -> dict[str, bytes]:
     """Return the user's own files that the agent and the environment are made of."""
-    files = own_files(job.spec.agent)
+    code = own_code(job.spec.agent)
     module, colon, _ = job.task.environment.partition(":")
-    found = importlib.util.find_spec(module) if colon else None
-    if found and found.origin and "site-packages" not in found.origin:
-        files[module] = Path(found.origin)
-    code = {}
-    for name, file in files.items():
+    file = _file_here(module) if colon and module not in code else None
+    if file and "site-packages" not in file.parts:
         with told_plainly(file, "reading your code"):
-            code[name] = file.read_text()
+            code[module] = file.read_bytes()
     return code
 
 
-def make_importable(code: Mapping[str, str], folder: Path) -> None:
-    """Let the user's own modules be found, where this machine does not have them already."""
+def make_importable(code: Mapping[str, bytes], folder: Path) -> None:
+    """Let the user's own modules be found as they are at whoever gave the order, whatever this
+    machine has under their names."""
     for name, text in code.items():
-        if name in sys.modules or _found_here(name):
+        here = _file_here(name)
+        if name in sys.modules or (here and here.exists() and here.read_bytes() == text):
             continue
         file = folder / (f"{Path(name).stem}.py" if name.endswith(".py") else _path_of(name))
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+        file.write_bytes(text)
         if name.endswith(".py"):
             module_of(name, file)
         elif str(folder) not in sys.path:
@@ -164,13 +163,15 @@ def make_importable(code: Mapping[str, str], folder: Path) -> None:
             importlib.invalidate_caches()
 
 
-def _found_here(name: str) -> bool:
-    if name.endswith(".py"):
-        return Path(name).expanduser().exists()
+def _file_here(module: str) -> Path | None:
+    """Return the file of a module on this machine, if there is one."""
+    if module.endswith(".py"):
+        return Path(module).expanduser()
     try:
-        return importlib.util.find_spec(name) is not None
+        found = importlib.util.find_spec(module)
     except (ModuleNotFoundError, ValueError):
-        return False
+        return None
+    return Path(found.origin) if found and found.origin else None
 
 
 def _path_of(module: str) -> str:

@@ -86,5 +86,5 @@ def finished(place: Place, hash_: str) -> RunRecord | None:
             why = "it and its checkpoint do not belong together"
     except DataError as error:
         why = str(error)
-    _log.warning("%s is there, but %s: running it again.", place.record, why.rstrip("."))
+    _log.warning("%s is not taken for done, so it is run again: %s.", place.record, why.rstrip("."))
     return None

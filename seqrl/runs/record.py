@@ -117,7 +117,7 @@ def fingerprint_in_words(fingerprint: str) -> str:
 def write_record(file: Path, record: RunRecord) -> None:
     """Put a record in its place, whole."""
     content = json.dumps({"format": FORMAT, **asdict(record)}, indent=1, allow_nan=False)
-    with told_plainly(file, "writing a record"):
+    with told_plainly(file, "writing a record", "--results"):
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, content + "\n")
 

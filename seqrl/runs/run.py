@@ -56,7 +56,7 @@ def run_one(
     chosen = device_named(device)
     job = Job.of(spec, source, precision_on(spec.agent.training.precision, torch.device(chosen)))
     place = job.place(results)
-    with told_plainly(results, "making the folder for results"):
+    with told_plainly(results, "making the folder for results", "--results"):
         place.work.mkdir(parents=True, exist_ok=True)
     with alone(place.lock, f"at work on {spec}", progress):
         if (found := done_already(place, job.hash, places_by_name(results))) is not None:
@@ -87,7 +87,7 @@ def work_on(
     try:
         learnt, held_out = parted(job.spec.agent, job.episodes)
         record = _Run(job, place, learnt, held_out, device, progress, told).record()
-    except Exception:
+    except (Exception, SystemExit):  # an agent's sys.exit() is a failure of its run alone
         write_record(place.record, job.record("failed", device, error=traceback.format_exc()))
         raise
     write_record(place.record, record)
@@ -96,7 +96,7 @@ def work_on(
 
 def clear_up(place: Place) -> None:
     """Remove what a finished run does not need any more; its lock is held."""
-    with told_plainly(place.work, "clearing up"):
+    with told_plainly(place.work, "clearing up", "--results"):
         shutil.rmtree(place.work, ignore_errors=True)
         place.lock.unlink(missing_ok=True)
 

@@ -5,6 +5,7 @@ data. The run itself is in a thread of its own, which looks after what is told b
 own steps: so what is sent of an unfinished run is of one moment.
 """
 
+import hashlib
 import threading
 import time
 import traceback
@@ -51,7 +52,7 @@ def messages(order: Order, where: str) -> Iterator[Message]:
                 yield DataMissing(where)
                 return
             yield from _told(order, source, folder)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         said = str(error) if isinstance(error, SeqrlError) else traceback.format_exc()
         yield Failed(said, None)
 
@@ -76,7 +77,7 @@ def _told(order: Order, source: Source, folder: Path) -> Iterator[Message]:
             queue.put(_done(order, source, folder, queue, nobody_listens))
         except _NobodyListens:
             pass
-        except Exception as error:
+        except BaseException as error:  # an agent may raise anything, and nobody else would hear
             said = str(error) if isinstance(error, OtherConditions) else traceback.format_exc()
             failed = [*folder.glob("runs/**/seed-*.json")]
             queue.put(Failed(said, failed[0].read_bytes() if failed else None))
@@ -142,13 +143,13 @@ class _Watch:
     work: Path
     queue: "SimpleQueue[Message | None]"
     nobody_listens: threading.Event
-    sent: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Of each file, when it was changed and how long it was."""
+    sent: dict[str, bytes] = field(default_factory=dict)
+    """The hash of each file's content: one that was written again as it was is no news."""
     last: float = 0.0
 
     def __post_init__(self) -> None:
         """What came with the order need not be sent back."""
-        self.sent = self._states()
+        self.sent = {name: _digest(content) for name, content in self._files()}
 
     def __call__(self, doing: str, done: float, total: float, unit: str, note: str = "") -> None:
         if self.nobody_listens.is_set():
@@ -157,14 +158,16 @@ class _Watch:
         if now - self.last < TELL_SECONDS and done < total:
             return
         self.last = now
-        states = self._states()
-        changed = [name for name, state in states.items() if self.sent.get(name) != state]
+        changed = {n: c for n, c in self._files() if self.sent.get(n) != _digest(c)}
         if changed:
-            self.queue.put(Kept({name: (self.work / name).read_bytes() for name in changed}))
-            self.sent = states
+            self.queue.put(Kept(changed))
+            self.sent |= {name: _digest(content) for name, content in changed.items()}
         self.queue.put(Going(doing, done, total, unit, note))
 
-    def _states(self) -> dict[str, tuple[int, int]]:
-        files = [file for file in self.work.iterdir() if file.name[0] != "."]
-        stats = {file.name: file.stat() for file in files if file.is_file()}
-        return {name: (stat.st_mtime_ns, stat.st_size) for name, stat in stats.items()}
+    def _files(self) -> list[tuple[str, bytes]]:
+        files = [file for file in sorted(self.work.iterdir()) if file.name[0] != "."]
+        return [(file.name, file.read_bytes()) for file in files if file.is_file()]
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()

@@ -47,7 +47,10 @@ def test_from_nothing_to_a_table_and_again(bench: Callable[..., Ended], tmp_path
     assert "2 runs, 1 agent x 1 task x 2 seeds (0, 1), each 2 episodes" in first.err
     assert "2 runs to do, 1 at once: under a minute" in first.err
     assert re.search(r"\| BC \| -?\d+\.\d ± \d+\.\d \|", first.out), first.out
-    assert "played in tests.toy:Toy-v0" in first.out and "seeds 0, 1; 2 episodes" in first.out
+    assert (
+        "played in tests.toy:Toy-v0" in first.out
+        and "seeds 0, 1; episodes of each: 2;" in first.out
+    )
     files = {file: file.stat().st_mtime_ns for file in (tmp_path / "r").rglob("*.json")}
     assert len(files) == 2 and not list((tmp_path / "r/.work").iterdir())
     again = bench()
@@ -73,7 +76,7 @@ def test_a_plan_starts_nothing(bench: Callable[..., Ended], tmp_path: Path) -> N
     """Whoever asks how long it takes does not want to wait for it."""
     ended = bench("--plan", "--episodes", "3")
     assert ended.status == 0 and "2 runs to do" in ended.err and not ended.out
-    assert not list((tmp_path / "r").rglob("*.json"))
+    assert not (tmp_path / "r").exists()
 
 
 def test_everything_that_is_wrong_is_said_at_once(bench: Callable[..., Ended]) -> None:
@@ -95,6 +98,8 @@ def test_everything_that_is_wrong_is_said_at_once(bench: Callable[..., Ended]) -
         ("--workers", "2"): "leave out --workers",
         ("--address", "auto"): "leave out",
         ("--gpus", "1.5"): "a fraction of one GPU",
+        ("--gpus", "nan"): "a fraction of one GPU",
+        ("--agents", ","): "There is nothing to run",
     }.items():
         ended = bench(*wrong)
         assert ended.status == 2 and said in ended.err and not ended.out, (wrong, ended)
@@ -119,6 +124,41 @@ def test_a_failed_run_does_not_stop_the_others(
     again = bench("--seeds", "3")
     assert again.status == 0 and "2 of 3 runs done before" in again.err
     assert "failed (" not in again.out and not list((tmp_path / "r/.work").iterdir())
+
+
+MISTAKES = {
+    "tasks='file/toy'": "tasks is 'file/toy'; it must be a list",
+    "seeds=[1.5, True]": "seeds must be whole numbers from 0 on",
+    "seeds=[-1]": "seeds must be whole numbers from 0 on",
+    "seeds=3": "seeds must be whole numbers from 0 on",
+    "seeds=[]": "There is nothing to run",
+    "agents={'BC': 3}": "agents must give each name an agent",
+    "agentz={}": "(line 5): TypeError: Experiment.__init__() got an unexpected keyword argument",
+    "agents={'BC': BehaviourCloning(training=Training(updats=5))}": "Training has: updates, batch",
+    "agents={'BC': BehaviourCloning(training=Training(updates=5.5))}": "updates is 5.5; it must be",
+    "agents={'BC': BehaviourCloning(training=None)}": "training is None",
+    "evaluation=Evaluation(episodes='2')": "episodes must be a whole number",
+    "seeds=exit(4)": "SystemExit: 4",
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistakes_in_an_experiment_of_ones_own(
+    mistake: str, seqrl: Callable[..., Ended], tmp_path: Path
+) -> None:
+    """What the command line refuses, a file must not smuggle in; and nobody reads tracebacks."""
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from dataclasses import replace\n"
+        "from seqrl.agents.behaviour_cloning import BehaviourCloning\n"
+        "from seqrl.evaluation import Evaluation; from seqrl.training.settings import Training\n"
+        "from tests.runs import quickly\n"
+        f"EXPERIMENT = replace(quickly.EXPERIMENT, default_agents=(), {mistake})\n"
+    )
+    usual = ("--backend", "inline", "--results", tmp_path / "r")
+    ended = seqrl("bench", "--experiment", file, *usual)
+    assert ended.status == 2 and MISTAKES[mistake] in ended.err, ended
+    assert not (tmp_path / "r").exists()
 
 
 def test_folders_that_cannot_be_written(
@@ -167,7 +207,7 @@ def test_records_that_are_none(
         file.write_text(json.dumps(plain))
     ended = bench("--seeds", "1")
     assert ended.status == 0 and "1 run to do" in ended.err, ended.err
-    assert "running it again" in caplog.text and read_record(file).identity["protocol"] == 2
+    assert "so it is run again" in caplog.text and read_record(file).identity["protocol"] == 2
 
 
 def test_two_launches_at_once(tmp_path: Path) -> None:

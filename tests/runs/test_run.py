@@ -183,7 +183,7 @@ def test_what_does_not_belong_together_is_run_again(
         file.write_bytes(content)
         caplog.clear()
         again, _ = done(agent, source, tmp_path)
-        assert "running it again" in caplog.text and again.hash == record.hash
+        assert "so it is run again" in caplog.text and again.hash == record.hash
         assert place.checkpoint.read_bytes() == whole
 
 

@@ -16,6 +16,7 @@ from seqrl.errors import DataError
 from seqrl.evaluation import Evaluation
 from seqrl.plain import to_plain
 from seqrl.runs.experiment import agent_named, experiment_named
+from seqrl.runs.identity import code_of
 from seqrl.runs.job import Job
 from seqrl.runs.ledger import Claim, Ledger
 from seqrl.runs.order import (
@@ -175,6 +176,47 @@ def test_code_of_ones_own_travels(
     *_, last = messages(order, "there")
     assert isinstance(last, Finished), last
     assert to_plain(lazy)["is"].encode() in last.record
+
+
+class Unlucky(DecisionTransformer):
+    """Does not come back from its first decision."""
+
+    def act(self, model: Any, history: Any) -> Any:
+        """End the process."""
+        sys.exit(3)
+
+
+def test_a_failure_is_no_progress(tmp_path: Path) -> None:
+    """What is written again as it was must not be taken for a step forward: it would go on for
+    ever."""
+    agent = Unlucky(training=small(DecisionTransformer).training)
+    job = job_of(replace(agent, context_steps=4, network=small(DecisionTransformer).network))  # type: ignore[attr-defined]
+    claim, news = claimed(job, tmp_path), []
+    for _ in range(2):
+        *told, last = messages(ordered(job, kept=claim.kept()), "there")
+        assert isinstance(last, Failed) and "SystemExit: 3" in last.error
+        news.append([message for message in told if isinstance(message, Kept)])
+        for message in news[-1]:
+            claim.keep(message.files)
+    assert news[0] and not news[1]
+
+
+def test_code_is_what_it_was_when_it_was_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is edited while data is being built, or between two runs, must not lend its hash
+    to the code that is run."""
+    file = tmp_path / "edited.py"
+    file.write_text(AGENT)
+    _, lazy = agent_named(f"{file}:Lazy", experiment_named("quick"), "hopper-medium")
+    before = code_of(lazy)
+    file.write_text(AGENT + "# edited\n")
+    assert code_of(lazy) == before
+    job = job_of(replace(lazy, training=small(DecisionTransformer).training, context_steps=3))  # type: ignore[call-arg]
+    order = ordered(job)
+    monkeypatch.delitem(sys.modules, str(file))
+    *_, last = messages(order, "there")
+    assert isinstance(last, Finished), last
 
 
 @pytest.fixture
