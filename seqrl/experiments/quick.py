@@ -9,6 +9,8 @@ longer. Where a body can fall, it trains for longer: with 4,000 updates the hopp
 of that was chosen by scores on seqrl/hopper-medium-v1 and seqrl/halfcheetah-medium-v1, on other
 episodes than those of the evaluation; walker2d has not been tried.
 
+BC, DT and TT run unless others are named; the best tenth and the perceptron are there to compare.
+
 Good for: seeing whether all works, comparing agents roughly, trying out a change. Not good for:
 numbers to print beside published ones; `paper` is for that.
 """
