@@ -143,13 +143,15 @@ class _Watch:
     work: Path
     queue: "SimpleQueue[Message | None]"
     nobody_listens: threading.Event
+    seen: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each file, when it was written and how long it was: others are not read."""
     sent: dict[str, bytes] = field(default_factory=dict)
     """The hash of each file's content: one that was written again as it was is no news."""
     last: float = 0.0
 
     def __post_init__(self) -> None:
         """What came with the order need not be sent back."""
-        self.sent = {name: _digest(content) for name, content in self._files()}
+        self._news()
 
     def __call__(self, doing: str, done: float, total: float, unit: str, note: str = "") -> None:
         if self.nobody_listens.is_set():
@@ -158,15 +160,25 @@ class _Watch:
         if now - self.last < TELL_SECONDS and done < total:
             return
         self.last = now
-        changed = {n: c for n, c in self._files() if self.sent.get(n) != _digest(c)}
-        if changed:
-            self.queue.put(Kept(changed))
-            self.sent |= {name: _digest(content) for name, content in changed.items()}
+        if news := self._news():
+            self.queue.put(Kept(news))
         self.queue.put(Going(doing, done, total, unit, note))
 
-    def _files(self) -> list[tuple[str, bytes]]:
-        files = [file for file in sorted(self.work.iterdir()) if file.name[0] != "."]
-        return [(file.name, file.read_bytes()) for file in files if file.is_file()]
+    def _news(self) -> dict[str, bytes]:
+        """Return the files whose content is not what it was the last time."""
+        news = {}
+        for file in self.work.iterdir():
+            if file.name[0] == ".":  # on its way to its name
+                continue
+            stat = file.stat()
+            state = (stat.st_mtime_ns, stat.st_size)
+            if self.seen.get(file.name) == state:
+                continue
+            content = file.read_bytes()
+            self.seen[file.name], digest = state, _digest(content)
+            if self.sent.get(file.name) != digest:
+                news[file.name], self.sent[file.name] = content, digest
+        return news
 
 
 def _digest(content: bytes) -> bytes:
