@@ -48,7 +48,7 @@ class Evaluation:
             given = getattr(self, name)
             if type(given) is not int or given < 1:
                 raise SeqrlError(
-                    f"Evaluation: {name} must be a whole number, 1 or more, not {given!r}."
+                    f"Evaluation: {name} must be 1 or more, a whole number, not {given!r}."
                 )
 
     def milestones(self, updates: int) -> list[int]:

@@ -137,7 +137,7 @@ MISTAKES = {
     "agents={'BC': BehaviourCloning(training=Training(updats=5))}": "Training has: updates, batch",
     "agents={'BC': BehaviourCloning(training=Training(updates=5.5))}": "updates is 5.5; it must be",
     "agents={'BC': BehaviourCloning(training=None)}": "training is None",
-    "evaluation=Evaluation(episodes='2')": "episodes must be a whole number",
+    "evaluation=Evaluation(episodes='2')": "episodes must be 1 or more, a whole number",
     "seeds=exit(4)": "SystemExit: 4",
 }
 

@@ -167,8 +167,9 @@ def test_killed_at_any_moment_the_same_command_loses_nothing(tmp_path: Path) -> 
             time.sleep(chance.random() * 3)
             _kill(kind, process)
             _, err = process.communicate(timeout=240)
-        expected = {"worker": 0, "raylet": 2, "driver": -signal.SIGKILL}
-        assert process.returncode == expected.get(kind, process.returncode), (kind, err)
+        # Without its raylet Ray ends this process, if we do not come first with a sentence.
+        expected = {"worker": {0}, "raylet": {1, 2}, "driver": {-signal.SIGKILL}, "cluster": {1, 2}}
+        assert process.returncode in expected[kind], (kind, err)
         _wait_for(lambda: not any(_of_cluster(k) for k in ("gcs_server", "raylet", "worker")), 30)
     if not _comparable(cut):  # the last one was killed too
         with _bench(cut, "--workers", "2") as process:
@@ -196,6 +197,7 @@ def test_our_own_cluster_is_nobody_elses() -> None:
     """An open port is an invitation to run code here; a folder left behind fills the disk."""
     import ray
 
+    before = _below(os.getpid())
     with own_cluster(1, ONE_CPU):
         address = ray.get_runtime_context().gcs_address
         ours = {os.getpid(), *_below(os.getpid())}
@@ -209,7 +211,7 @@ def test_our_own_cluster_is_nobody_elses() -> None:
         assert asked.returncode != 0 and "InvalidAuthToken" in asked.stderr, asked.stderr
         folder = Path(str(ray._private.worker._global_node.get_session_dir_path())).parent  # type: ignore[attr-defined]
         assert folder.name.startswith("seqrl-") and folder.is_dir()
-    assert not list(folder.parent.glob(f"{folder.name}*")) and not _below(os.getpid())
+    assert not list(folder.parent.glob(f"{folder.name}*")) and _below(os.getpid()) == before
     assert "RAY_AUTH_TOKEN" not in os.environ
 
 
