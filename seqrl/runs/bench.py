@@ -105,14 +105,17 @@ def sources(plan: Plan, progress: Progress) -> dict[str, Source]:
 
 def jobs(plan: Plan, have: Mapping[str, Source], precision: Callable[[str], str]) -> list[Job]:
     """Make every run ready; `precision` says what a training's wish for one comes to."""
-    return [
-        Job.of(
-            replace(spec, task=have[spec.task].task.name),
-            have[spec.task],
-            precision(spec.agent.training.precision),
-        )
-        for spec in plan.specs
-    ]
+    ready: dict[str, Job] = {}
+    for spec in plan.specs:
+        source = have[spec.task]
+        wanted = precision(spec.agent.training.precision)
+        job = Job.of(replace(spec, task=source.task.name), source, wanted)
+        if (twin := ready.setdefault(job.hash, job)) is not job:
+            raise SeqrlError(
+                f"{twin.spec} and {job.spec} are one run: nothing of them differs but what they "
+                "are called. Leave one out."
+            )
+    return [*ready.values()]
 
 
 def costs(jobs: Sequence[Job], speed: Speed, here: Sequence[Here]) -> dict[str, Cost]:

@@ -139,6 +139,7 @@ MISTAKES = {
     "agents={'BC': BehaviourCloning(training=None)}": "training is None",
     "evaluation=Evaluation(episodes='2')": "episodes must be 1 or more, a whole number",
     "seeds=exit(4)": "SystemExit: 4",
+    "agents={'A': BehaviourCloning(), 'B': BehaviourCloning()}": "are one run",
 }
 
 
