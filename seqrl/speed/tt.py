@@ -18,6 +18,7 @@ from seqrl.agents.trajectory_transformer import TrajectoryTransformer
 from seqrl.nets.model import Model, one_thread
 from seqrl.nets.token_model import TokenModel
 from seqrl.planning.beam_search import beam_search
+from seqrl.planning.live import together_on
 from seqrl.planning.settings import BeamSearch
 from seqrl.progress import Progress, silent
 from seqrl.runs.identity import machine, versions
@@ -50,7 +51,7 @@ class Decision:
     least: float
     most: float
     together: float
-    """For `TOGETHER` episodes at once."""
+    """For `TOGETHER` episodes, as many at once as they are while playing."""
     slow: float | None
     """Of the obvious planner; nothing if it was not timed."""
     same: bool | None
@@ -167,11 +168,15 @@ def _timed(
     now = draw.integers(0, 100, (TOGETHER, seen))
 
     def decided(count: int, number: int) -> tuple[float, np.ndarray[Any, Any]]:
+        """Plan for so many episodes, as many at once as they are while playing."""
         generators = [np.random.default_rng((number, episode)) for episode in range(count)]
+        at_once, plans = together_on(model.positions.device, how), []
         began = time.perf_counter()
         with one_thread():
-            plans = beam_search(model, how, past[:count], now[:count], generators)
-        return time.perf_counter() - began, plans.tokens
+            for first in range(0, count, at_once):
+                some = slice(first, min(count, first + at_once))
+                plans.append(beam_search(model, how, past[some], now[some], generators[some]))
+        return time.perf_counter() - began, np.concatenate([found.tokens for found in plans])
 
     doing = f"{body}, {how.window} window"
     decided(1, 0)  # the first is slower
