@@ -124,11 +124,15 @@ def backend_for(
     if inline:
         yield Inline(chosen, threads)
         return
-    on_gpu = chosen != "cpu"
-    share = (1.0 if gpus is None else gpus) if on_gpu else 0.0
-    resources = Resources(threads, share, "cuda" if share else "cpu")
+    resources = _resources(threads, gpus, on_gpu=chosen != "cpu")
     room = resources.slots_in({"CPU": float(cores()), "GPU": float(_gpus_here())})
     yield OwnCluster(workers or max(1, room), resources)
+
+
+def _resources(threads: int, gpus: float | None, *, on_gpu: bool) -> Resources:
+    if not on_gpu:
+        return Resources(threads, 0.0, "cpu")
+    return Resources(threads, 1.0 if gpus is None else gpus, "cuda")
 
 
 def _joined(threads: int, device: str, gpus: float | None) -> JoinedCluster:
@@ -136,13 +140,12 @@ def _joined(threads: int, device: str, gpus: float | None) -> JoinedCluster:
 
     machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
     on_gpu = device != "cpu" and (gpus is not None or any(m.get("GPU") for m in machines))
-    share = (1.0 if gpus is None else gpus) if on_gpu else 0.0
-    resources = Resources(threads, share, "cuda" if share else "cpu")
+    resources = _resources(threads, gpus, on_gpu=on_gpu)
     workers = sum(resources.slots_in(machine) for machine in machines)
     if not workers:
         raise SeqrlError(
             f"No machine of the cluster has room for a run, which takes {threads} CPU"
-            + (f" and {share:g} GPU" if share else "")
+            + (f" and {resources.gpus:g} GPU" if on_gpu else "")
             + ". Its machines have: "
             + "; ".join(
                 f"{machine.get('CPU', 0):g} CPU, {machine.get('GPU', 0):g} GPU"
@@ -150,7 +153,7 @@ def _joined(threads: int, device: str, gpus: float | None) -> JoinedCluster:
             )
             + ". Lower --threads or --gpus."
         )
-    asked = ray.remote(_precision).options(num_cpus=threads, num_gpus=share)
+    asked = ray.remote(_precision).options(num_cpus=threads, num_gpus=resources.gpus)
     automatic: str = ray.get(asked.remote("auto", resources.device))
     return JoinedCluster(workers, resources, automatic)
 

@@ -20,8 +20,6 @@ class Standing:
 
     state: State = "waiting"
     """`elsewhere`: another launch is at work on it."""
-    where: str = ""
-    """The machine that is at work on it, where there are several."""
     doing: str = ""
     part: float = 0.0
     """Of all its work, from 0 to 1."""
@@ -33,8 +31,6 @@ class Standing:
     """Where the record lies."""
     error: str = ""
     """Of a failed run, the last line of what was raised."""
-    before: bool = False
-    """It was done before this launch began."""
 
 
 @dataclass

@@ -55,6 +55,7 @@ class _Sent:
 
     claim: Claim
     node: str = ""
+    """The machine that its data is on its way to."""
     deaths: int = 0
     """Since it last came any further."""
     waits_for: "ObjectRef[Any] | None" = None
@@ -163,9 +164,8 @@ class Fanout:
         """Take in a message; whether it was the last of its run."""
         board, job = self.launch.board, sent.claim.job
         match message:
-            case Begun(where):
-                sent.node = where
-                board.set(job, "running", where=where)
+            case Begun():
+                board.set(job, "running")
             case Going(doing, done, total, _, note):
                 board.going(job, doing, done, total, note)
             case Kept(files):
@@ -191,7 +191,7 @@ class Fanout:
         """Send a run out again whose machine or process is gone, unless that leads nowhere."""
         sent.deaths += 1
         if sent.deaths < DEATHS:
-            self.launch.board.set(sent.claim.job, "waiting", where="")
+            self.launch.board.set(sent.claim.job, "waiting")
             self._send(sent)
             return
         self._failed(
@@ -221,7 +221,7 @@ class Fanout:
             copy = _remote(unpack).options(num_cpus=0, max_retries=0, scheduling_strategy=there)
             self.copies[key] = copy.remote(self.parcels[print_])
         sent.node, sent.waits_for = node, self.copies[key]
-        self.launch.board.set(sent.claim.job, "running", where=node, doing="copying its data")
+        self.launch.board.set(sent.claim.job, "running", doing="copying its data")
         self.parked.append(sent)
 
     def _unpark(self) -> None:

@@ -28,7 +28,7 @@ class Launch:
         """What nobody here is at work on."""
         for job in board.jobs:
             if found := ledger.done(job):
-                board.set(job, "done", record=found[0], file=found[1].record, before=True)
+                board.set(job, "done", record=found[0], file=found[1].record)
             else:
                 self.waiting.append(job)
 

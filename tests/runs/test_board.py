@@ -84,7 +84,7 @@ def test_what_was_done_before_says_nothing_of_the_pace(clock: list[float]) -> No
     """Else everything would seem to be over in a moment."""
     board = board_of(4, workers=1)
     for job in board.jobs[:3]:
-        board.set(job, "done", before=True)
+        board.set(job, "done")
     board.begin()
     clock[0] = 50.0
     board.going(board.jobs[3], "training", 15, 30, "")
