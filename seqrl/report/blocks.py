@@ -110,7 +110,7 @@ def intervals(table: ScoreTable) -> Block | None:
     counts = {cell.n for cell in table.cells.values() if cell.interval}
     if not counts:
         return None
-    title = "95% intervals of these means: where they would lie with other seeds"
+    title = "95% intervals of these means"
     return _block(title, _heads(table), rows, [_held("t", counts)])
 
 
@@ -149,9 +149,7 @@ def differences(table: ScoreTable) -> Block | None:
         "these differences. Both played the same episodes: they began alike."
     ]
     if counts:
-        notes.append(
-            f"In brackets {_held('paired t', counts)[0].lower()}{_held('paired t', counts)[1:]}"
-        )
+        notes.append(f"In brackets: {_held('paired t', counts)}")
     over = ["mean over tasks"] if len(rows[0]) > len(table.tasks) + 1 else []
     return _block("Differences, paired by seed", [*_heads(table), *over], rows, notes, "agents")
 

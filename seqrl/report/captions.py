@@ -41,7 +41,8 @@ def each(values: Iterable[Any]) -> str:
 
 def _data(record: RunRecord) -> str:
     content = fingerprint_in_words(record.data["fingerprint"])
-    return f"{record.data['name']} ({content}) played in {record.task['environment']}"
+    embedded = "embedded, not D4RL's; " if record.data["name"].startswith("seqrl/") else ""
+    return f"{record.data['name']} ({embedded}{content}) played in {record.task['environment']}"
 
 
 def _agents(records: Sequence[RunRecord]) -> Iterator[str]:

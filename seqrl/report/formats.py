@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any, Literal, get_args
@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from seqrl.report.blocks import Block
 from seqrl.report.captions import each
 from seqrl.report.scores import Interval
+from seqrl.report.series import ProfilePoint, Series
 from seqrl.report.summary import Summary
 from seqrl.report.tables import Estimate, Sample, ScoreTable
 from seqrl.runs.record import RunRecord
@@ -39,9 +40,9 @@ def written(summary: Summary, format_: Format) -> str:
 
 def as_markdown(summary: Summary) -> str:
     """Write it for a terminal, a README, a pull request."""
-    parts = [f"# {_md(summary.title)}", *map(_block_md, summary.blocks)]
-    parts.append("\n".join(f"- {_md(line)}" for line in summary.caption.split("\n")))
-    return "\n\n".join(parts) + "\n"
+    first, *others = map(_block_md, summary.blocks)
+    caption = "\n".join(f"- {_md(line)}" for line in summary.caption.split("\n"))
+    return "\n\n".join([f"# {_md(summary.title)}", first, caption, *others]) + "\n"
 
 
 def _block_md(block: Block) -> str:
@@ -115,7 +116,13 @@ def _latex(text: str) -> str:
 def as_csv(summary: Summary) -> str:
     """Write one row a cell, with all that its number must not be told without."""
     table = summary.table
-    rows = [_row(summary, agent, task) for task in table.tasks for agent in table.agents]
+    return rows_as_csv(
+        [_row(summary, agent, task) for task in table.tasks for agent in table.agents]
+    )
+
+
+def rows_as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Write rows that all have the same columns."""
     out = io.StringIO()
     writer = csv.DictWriter(out, [*rows[0]], lineterminator="\n")
     writer.writeheader()
@@ -137,7 +144,7 @@ def _row(summary: Summary, agent: str, task: str) -> dict[str, Any]:
         "interval": "95% t interval of the mean" if cell.interval else "",
         "seeds": " ".join(map(str, cell.values)),
         "values": " ".join(repr(_rounded(value)) for value in cell.values.values()),
-        **_about(found),
+        **about(found),
     }
 
 
@@ -155,8 +162,8 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, DIGITS) + 0.0
 
 
-def _about(records: Sequence[RunRecord]) -> dict[str, str]:
-    """Say what the numbers of a cell are of; where records differ, all that there is."""
+def about(records: Sequence[RunRecord]) -> dict[str, str]:
+    """Say what numbers of these records are of; where they differ, all that there is."""
 
     def of(value: Callable[[RunRecord], Any]) -> str:
         return each(value(record) for record in records)
@@ -228,3 +235,43 @@ def _over_tasks(table: ScoreTable, agent: str) -> dict[str, Any]:
 
 def _estimated(found: Estimate) -> dict[str, float | None]:
     return {"value": _rounded(found.value), **_ends(found.interval)}
+
+
+# ---- what figures show ---------------------------------------------------------------------------
+
+
+def series_as_csv(series: Series, summary: Summary) -> str:
+    """Write one row a point, with all that its number must not be told without."""
+    of = {record.hash[:8]: record for record in summary.records}
+    return rows_as_csv(
+        [
+            {
+                "task": point.task,
+                "agent": point.agent,
+                "seed": point.seed,
+                **({series.x.replace(" ", "_"): point.x} if series.x else {}),
+                series.y.replace(" ", "_"): point.y,
+                "unit": "return" if point.task in summary.table.in_returns else "score",
+                **about([of[point.hash]]),
+                **{key: of[point.hash].machine.get(key) for key in ("processor", "threads")},
+            }
+            for point in series.points
+        ]
+    )
+
+
+def profile_as_csv(points: Sequence[ProfilePoint], summary: Summary) -> str:
+    """Write one row a point of a profile."""
+    return rows_as_csv(
+        [
+            {
+                "tasks": " ".join(summary.table.tasks),
+                "agent": point.agent,
+                "score": point.above,
+                "share_above": point.share,
+                **_ends(point.interval),
+                **about([record for record in summary.records if record.name == point.agent]),
+            }
+            for point in points
+        ]
+    )

@@ -158,10 +158,16 @@ def resampled(
 def bootstrap_interval(statistic: Statistic, *agents: Tasks) -> Interval:
     """Return the stratified bootstrap's percentile interval of a statistic of one agent, or of
     more, which are resampled independently. Equal scores give equal intervals, always."""
+    (found,) = bootstrap_intervals(lambda *drawn: statistic(*drawn)[..., None], *agents)
+    return found
+
+
+def bootstrap_intervals(statistic: Statistic, *agents: Tasks) -> list[Interval]:
+    """Return the same of a statistic that is several numbers."""
     generator = np.random.default_rng(seed_for(0, "bootstrap"))
     drawn = [resampled(tasks, generator) for tasks in agents]
-    low, high = percentiles(statistic(*drawn))
-    return Interval(low=float(low), high=float(high))
+    low, high = percentiles(np.moveaxis(statistic(*drawn), -1, 0))
+    return [Interval(low=float(a), high=float(b)) for a, b in zip(low, high, strict=True)]
 
 
 def percentiles(values: Float64) -> tuple[Float64, Float64]:

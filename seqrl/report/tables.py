@@ -145,7 +145,7 @@ class ScoreTable:
 
     def aggregates(self, agent: str) -> dict[IntervalKind, Estimate]:
         """Sum up an agent's runs on all tasks, if it has enough of them."""
-        runs = self._runs(agent)
+        runs = self.runs_on_all(agent)
         if runs is None:
             return {}
         return {kind: _estimate(kind, of, runs) for kind, of in AGGREGATES.items()}
@@ -153,12 +153,12 @@ class ScoreTable:
     def improvement(self, first: str, second: str) -> Estimate | None:
         """Return how probable it is that a run of the first beats one of the second, if both have
         enough of them."""
-        runs = [self._runs(first), self._runs(second)]
+        runs = [self.runs_on_all(first), self.runs_on_all(second)]
         given = [tasks for tasks in runs if tasks is not None]
         return _estimate("improvement", improvement, *given) if len(given) == 2 else None
 
-    def _runs(self, agent: str) -> Tasks | None:
-        """Return the scores of the seeds that are done on every task."""
+    def runs_on_all(self, agent: str) -> Tasks | None:
+        """Return the scores of the seeds that are done on every task, if there are enough."""
         seeds = [*self.over_tasks(agent).values]
         if len(seeds) < ENOUGH or not self.can_be_summed_up:
             return None

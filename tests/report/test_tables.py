@@ -226,7 +226,7 @@ def test_the_caption_answers_a_reviewer() -> None:
     """A table without its data, rules and versions is a rumour."""
     said = caption(several())
     for words in (
-        f"{OWN} (fingerprint 01234567) played in Hopper-v4, {TASK} (fingerprint 01234567) played",
+        f"{OWN} (embedded, not D4RL's; fingerprint 01234567) played in Hopper-v4, {TASK} (embed",
         "DT (DecisionTransformer, 100,000 updates, target rule best_in_data)",
         f"TT on {OWN} (TrajectoryTransformer, 195,000 updates, window rule published, plans 15",
         "Experiment quick; seeds 0, 1, 10; episodes of each: 3; last checkpoint; trained in "
