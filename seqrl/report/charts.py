@@ -24,9 +24,6 @@ INCHES = 7.0
 """Width of two columns of a paper."""
 PANEL_INCHES = 2.5
 IN_A_ROW = 3
-LINES = 24
-"""Of a caption, at most; the table's own is always whole."""
-
 Draw = Callable[["Axes", Sequence[Point], "Looks"], None]
 
 
@@ -66,7 +63,7 @@ def chart(series: Series, table: ScoreTable, caption: str) -> "Figure":
                 data = table.data[task]
                 axes.axhline(data, color="0.35", linestyle=":", linewidth=1.2, zorder=0.5)
             unit = "return" if task in table.in_returns else series.y
-            axes.set_title(literal(task), fontsize="small")
+            axes.set_title(literal(task), fontsize="x-small")
             axes.set_ylabel(unit if n % IN_A_ROW == 0 or task in table.in_returns else "")
             axes.set_xlabel(series.x)
 
@@ -123,21 +120,24 @@ def _figure(
     with seaborn.axes_style("ticks"), seaborn.plotting_context("paper"):
         height = PANEL_INCHES * rows + 0.9 + 0.115 * sum(1 + len(line) // 125 for line in lines)
         figure = Figure(figsize=(INCHES, height), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        alike = series.name == "seconds-per-decision"
+        grid = figure.subplots(rows, columns, squeeze=False, sharey=alike).ravel()
         for unused in grid[count:]:
             unused.set_visible(False)
         panels(figure, [*grid[:count]])
-        figure.suptitle(series.title, fontsize="medium")
-        _add_legend(figure, looks, shown, series.name, data)
+        _add_legend(figure, looks, shown, series, data)
         seaborn.despine(fig=figure)
         add_caption(figure, literal(caption), 130)
     return figure
 
 
 def _add_legend(
-    figure: "Figure", looks: Looks, shown: Sequence[str], name: str, data: bool
+    figure: "Figure", looks: Looks, shown: Sequence[str], series: Series, data: bool
 ) -> None:
+    """Say what is shown, and who is who."""
     from matplotlib.lines import Line2D
+
+    name = series.name
 
     handles = [
         Line2D(
@@ -157,9 +157,12 @@ def _add_legend(
     figure.legend(
         handles=handles,
         loc="outside upper center",
-        ncols=min(len(handles), 5),
+        ncols=len(handles) if len(handles) <= 6 else 5,
+        columnspacing=1.2,
         frameon=False,
         fontsize="small",
+        title=series.title,
+        title_fontsize="medium",
     )
 
 
@@ -193,6 +196,8 @@ def _strips(axes: "Axes", points: Sequence[Point], looks: Looks) -> None:
     for place, agent in enumerate(_present(points, looks)):
         _seeds(axes, place, [p.y for p in points if p.agent == agent], looks, agent)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
     axes.margins(x=0.15, y=0.15)
     _name_places(axes, points, looks)
 
@@ -230,6 +235,8 @@ def _name_places(axes: "Axes", points: Sequence[Point], looks: Looks) -> None:
 
 def _curves(axes: "Axes", points: Sequence[Point], looks: Looks) -> None:
     """Draw each seed thin, and the mean of those that have a point there."""
+    from matplotlib.ticker import MaxNLocator
+
     for agent in _present(points, looks):
         own = [point for point in points if point.agent == agent]
         for line in _by_seed(own).values():
@@ -238,6 +245,8 @@ def _curves(axes: "Axes", points: Sequence[Point], looks: Looks) -> None:
         means = [(x, fmean(y for at, y in _both(own) if at == x)) for x in places]
         _line(axes, means, looks, agent, linewidth=1.8, marker=looks.marker[agent])
     axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_major_locator(MaxNLocator(4))
 
 
 def _budgets(axes: "Axes", points: Sequence[Point], looks: Looks) -> None:
@@ -247,6 +256,8 @@ def _budgets(axes: "Axes", points: Sequence[Point], looks: Looks) -> None:
         for line in _by_seed(own).values():
             _line(axes, line, looks, agent, linewidth=1, marker=looks.marker[agent])
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("")
 
 
 def _line(
