@@ -34,9 +34,9 @@ def selection(
     as_json: JSON = False,
 ) -> None:
     """Say what the best of all checkpoints, or of all targets, would have added to a score; how
-    much of that is an illusion, as the best was also the luckiest; and what an honest choice adds,
-    by one half of the episodes and scored by the other. The last checkpoint and the one target
-    fixed beforehand stay the headline.
+    much of that is an illusion, as the best was lucky too; and what an honest choice adds: chosen
+    by one half of the episodes, scored by the other. The last checkpoint and the one target that
+    was fixed beforehand stay the headline.
 
     Checkpoints are those of runs that were evaluated several times (`seqrl bench --times 5`). Of a
     table of targets, the fixed one is what its run's record says, if that is named too; else the

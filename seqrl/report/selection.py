@@ -2,12 +2,12 @@
 to a score; how much of that is an illusion; and how much an honest choice adds.
 
 Whoever chooses among candidates by the very episodes that are then reported chooses luck too: of
-equal candidates the best looks better than any of them is, the more so the more there are and the
-fewer the episodes. Of two with E independent normal returns each, of deviation s, it looks
-s / sqrt(pi E) better. d3rlpy's Decision Transformers (see `per_seed`: 9 tasks, 10 seeds, 10
+equal candidates the best looks, on average, better than any of them is, the more so the more there
+are and the fewer the episodes. Of two with E independent normal returns each, of deviation s, it
+looks s / sqrt(pi E) better. d3rlpy's Decision Transformers (see `per_seed`: 9 tasks, 10 seeds, 10
 episodes) have a score of 68.8 by their last checkpoint and of 80.8 by the best of 100; the last ten
 have 68.9 in the mean, so the last is no unlucky exception. How much of these 12 points is luck
-cannot be told: nobody has published the episodes.
+cannot be told from that file: it holds no episodes.
 
 Honest is to choose by one half of the episodes, and to score what was chosen by the other half,
 which nobody has looked at: then luck is not counted. The episodes are halved at random many times;
@@ -18,7 +18,7 @@ By its making the illusion is never below zero, and may be more than all that se
 where the fixed candidate is the best already, the halves can only choose worse.
 
 All this is of one run; seeds are averaged after it, and each has chosen for itself. One choice for
-all seeds would add less: the best of means is no more than the mean of the best.
+all seeds would seem to add no more: the best of means is at most the mean of the best.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -182,8 +182,8 @@ NOTES = (
     "Fixed: the candidate that was fixed beforehand. It stays the headline, whatever stands beside "
     "it.",
     "Best: the candidate with the highest mean over all its episodes, by that mean: what is often "
-    "reported. Even of equal candidates it is more than each is worth; more so the more candidates "
-    "and the fewer episodes there are.",
+    "reported. On average even the best of equal candidates looks better than each is, the more so "
+    "the more candidates and the fewer episodes there are.",
     "Honest: the candidate that one half of the episodes chooses, scored by the other half; both "
     f"ways round, mean of {HALVINGS:,} random halvings, the same for all candidates and runs. "
     "Chosen by half of the episodes only: as a rule a little less than choosing by all of them is "
