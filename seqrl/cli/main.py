@@ -21,6 +21,7 @@ from seqrl.cli import (
     reproduce,
     run,
     runs,
+    selection,
     show,
     speed,
     targets,
@@ -46,6 +47,7 @@ app.command("run")(run.run)
 app.command("runs")(runs.runs)
 app.command("table")(report.table)
 app.command("figures")(report.figures)
+app.command("selection")(selection.selection)
 app.command("reproduce")(reproduce.reproduce)
 app.command("play")(play.play)
 app.command("targets")(targets.targets)

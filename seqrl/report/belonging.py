@@ -29,7 +29,8 @@ OF_A_COLUMN: dict[str, Kind] = {
 
 def kinds_named(names: Iterable[str]) -> frozenset[Kind]:
     """Return the kinds of differences that a person names."""
-    found = {kind for kind in KINDS if kind in (said := {*names})}
+    said = {*names}
+    found = {kind for kind in KINDS if kind in said}
     if wrong := sorted(said - found):
         raise UnknownName(
             f"Records cannot be told to differ in {', '.join(wrong)}. They can in "

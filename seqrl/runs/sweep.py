@@ -6,8 +6,10 @@ which has been copied elsewhere still says what it is of. Needs neither torch no
 
 import csv
 import io
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -82,36 +84,84 @@ def take_up(file: Path, begun: Sweep) -> Sweep:
     """Return `begun` with the whole targets that `file` holds; other numbers are refused."""
     if not file.exists():
         return begun
-    with told_plainly(file, "reading a table"):
-        text = file.read_text()
-    try:
-        found = [_row(line, begun.shared, file) for line in csv.DictReader(io.StringIO(text))]
-    except (KeyError, TypeError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(
-            f"{file} is no table of `seqrl targets`: {error!r}. Name another place with --out, or "
-            "remove it."
-        ) from error
+    with _understood(file, "Name another place with --out, or remove it."):
+        found = []
+        for line in _lines(file):
+            for column, value in begun.shared.items():
+                if line[column] != value:
+                    raise DataError(
+                        f"{file} holds returns of {column} {line[column]}, and these are of "
+                        f"{value}: they do not belong into one table. Name another place with "
+                        "--out, or remove it."
+                    )
+            found.append(_row(line))
     # A target of which rows are missing is played again.
     counts = Counter(row.asked for row in found)
     whole = (row for row in found if counts[row.asked] == begun.episodes)
     return begun.with_rows(tuple(whole))
 
 
-def _row(line: Mapping[str, str], shared: Mapping[str, str], file: Path) -> AskedEpisode:
-    for column, value in shared.items():
-        if line[column] != value:
+def read_sweep(file: Path) -> Sweep:
+    """Read a table of `seqrl targets`, whoever wrote it; one that is not whole is refused."""
+    with _understood(file, "Name one that `seqrl targets` has written."):
+        lines = _lines(file)
+        if not lines:
+            raise DataError(f"{file} has no rows. Play some: `seqrl targets CHECKPOINT`.")
+        shared = {name: cell for name, cell in lines[0].items() if name not in OWN}
+        for number, line in enumerate(lines, 2):
+            if differ := [name for name, cell in shared.items() if line[name] != cell]:
+                raise DataError(
+                    f"{file}, line {number}: its {differ[0]} is {line[differ[0]]}, and that of the "
+                    f"first row is {shared[differ[0]]}. They are of two tables; read each by "
+                    "itself."
+                )
+        sweep = Sweep(
+            episodes=int(shared.pop("episodes")),
+            best_in_data=_finite(shared.pop("best_in_data")),
+            mean_in_data=_finite(shared.pop("mean_in_data")),
+            about=shared,
+            rows=tuple(map(_row, lines)),
+        )
+    for asked in sweep.targets:
+        if [row.episode for row in sweep.of(asked)] != [*range(sweep.episodes)]:
             raise DataError(
-                f"{file} holds returns of {column} {line[column]}, and these are of {value}: they "
-                "do not belong into one table. Name another place with --out, or remove it."
+                f"{file} should hold {sweep.episodes} episodes of each target, and of {asked:g} it "
+                "does not. The command that wrote it plays what is missing."
             )
+    return sweep
+
+
+def _lines(file: Path) -> list[dict[str, str]]:
+    with told_plainly(file, "reading a table"):
+        text = file.read_text()
+    return [*csv.DictReader(io.StringIO(text))]
+
+
+@contextmanager
+def _understood(file: Path, way_out: str) -> Iterator[None]:
+    """Say plainly that a file is another table, or none."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{file} is no table of `seqrl targets`: {error!r}. {way_out}") from error
+
+
+def _row(line: Mapping[str, str]) -> AskedEpisode:
     return AskedEpisode(
-        asked=float(line["asked"]),
+        asked=_finite(line["asked"]),
         episode=int(line["episode"]),
         environment_seed=int(line["environment_seed"]),
-        return_=float(line["return"]),
-        score=float(line["score"]) if line["score"] else None,
+        return_=_finite(line["return"]),
+        score=_finite(line["score"]) if line["score"] else None,
         length=int(line["length"]),
         terminated={"True": True, "False": False}[line["terminated"]],
     )
+
+
+def _finite(text: str) -> float:
+    found = float(text)
+    if not math.isfinite(found):
+        raise ValueError(f"{text} is not a finite number")
+    return found

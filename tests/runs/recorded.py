@@ -1,6 +1,7 @@
 """Records for tests, made of plain numbers: nothing is trained, nothing played."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,17 @@ def write_all(results: Path, *records: RunRecord) -> list[Path]:
     for file, record in zip(files, records, strict=True):
         write_record(file, record)
     return files
+
+
+def evaluated(times: Sequence[Sequence[float]], **given: Any) -> RunRecord:
+    """Make a record of a run that was evaluated several times, with these returns each time."""
+    made = recorded(times[-1], **given)
+    updates = made.agent["training"]["updates"]
+    evaluations = [
+        {**recorded(returns, **given).evaluations[0], "update": round(updates * n / len(times))}
+        for n, returns in enumerate(times, 1)
+    ]
+    planned = {**made.identity["evaluation"], "times": len(times)}
+    identity = {**made.identity, "evaluation": planned}
+    hash_ = hash_over({"agent": made.agent, "seed": made.seed, **identity})
+    return replace(made, identity=identity, hash=hash_, evaluations=evaluations)

@@ -11,7 +11,7 @@ from seqrl.errors import DataError, SeqrlError
 from seqrl.policy import Policy
 from seqrl.report.figures import caption_of
 from seqrl.runs.origin import Origin
-from seqrl.runs.sweep import take_up, write_sweep
+from seqrl.runs.sweep import read_sweep, take_up, write_sweep
 from seqrl.runs.targets import play_targets, targets_for, targets_in, usual_targets
 from seqrl.tasks.d4rl import ENTRIES
 from seqrl.tokens.tokenizer import DataFacts
@@ -59,6 +59,7 @@ def test_a_table_comes_back_as_it_was(tmp_path: Path) -> None:
     empty = replace(sweep, rows=())
     assert take_up(tmp_path / "a.csv", empty) == sweep
     assert take_up(tmp_path / "none.csv", empty) == empty
+    assert read_sweep(tmp_path / "a.csv") == sweep
     lines = (tmp_path / "a.csv").read_text().splitlines()
     assert len(lines) == 5 and all("seqrl/hopper-medium-v1" in line for line in lines[1:])
 
@@ -91,6 +92,35 @@ def test_a_target_with_missing_rows_is_played_again(tmp_path: Path) -> None:
     file.write_text("".join(lines[:-1]))
     found = take_up(file, replace(sweep, rows=()))
     assert found.targets == sweep.targets[:-1]
+
+
+def test_what_is_not_whole_is_not_read(tmp_path: Path) -> None:
+    """Whoever reads a table without its checkpoint has nobody who plays what is missing."""
+    file = tmp_path / "t.csv"
+    write_sweep(file, sweep_of({0.0: [1.0, 2.0], 5.0: [3.0, 4.0]}, best=10.0))
+    whole = file.read_text()
+    head, *lines = whole.splitlines(keepends=True)
+    other = lines[3].replace("Hopper-v4", "Hopper-v5")
+    for content, said in (
+        (head, "has no rows"),
+        ("", "has no rows"),
+        ("".join([head, *lines[:3]]), "should hold 2 episodes of each target, and of 5 it does"),
+        (whole + lines[0], "should hold 2 episodes of each target, and of 0"),
+        (head + "".join([*lines[:3], other]), "line 5: its environment is Hopper-v5, and that"),
+        (whole.replace("3.0,1.5", "nan,1.5"), "nan is not a finite number"),
+        (whole.replace("True", "yes"), "no table of `seqrl targets`"),
+        (whole[:-40], "."),
+        ("my,own\n1,2\n", "no table of `seqrl targets`"),
+        ("a\0b\n1\n", "."),
+    ):
+        file.write_text(content)
+        with pytest.raises(DataError, match=said):
+            read_sweep(file)
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match="no table of"):
+        read_sweep(file)
+    with pytest.raises(DataError, match="reading a table"):
+        read_sweep(tmp_path / "none.csv")
 
 
 def test_an_agent_with_a_range_is_asked_within_it(tmp_path: Path) -> None:
