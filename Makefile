@@ -1,6 +1,6 @@
 # Every target builds or refreshes .venv by itself when it is missing or the versions changed.
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check format golden costs fixtures clean
+.PHONY: help install bench test check report verify format golden costs coverage fixtures clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,7 +29,14 @@ check: install  ## Lint, types and tests: what CI runs
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory verify
 	@$(BIN)/python -m pytest -n 2
+
+report: install  ## Write tables, figures and page of results/ again from its records
+	@PATH=$(BIN):$$PATH .ci/report results
+
+verify: install  ## Do the committed tables, figures and page follow from the committed records?
+	@PATH=$(BIN):$$PATH .ci/verify
 
 format: install  ## Format the code, fix what can be fixed
 	@$(BIN)/ruff check --fix .
@@ -40,6 +47,9 @@ golden: install  ## Play every embedded set in full and compare it with its know
 
 costs: install  ## Measure again what runs cost, for the estimates (ten minutes)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m seqrl.speed.costs
+
+coverage: install  ## Measure again how often intervals hold the truth (a quarter of an hour)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m seqrl.report.simulation
 
 fixtures: install  ## Read again what d4rl's catalogue and transformers 4.30.0 say
 	@$(BIN)/python tests/tasks/read_d4rl_wheel.py

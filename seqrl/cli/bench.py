@@ -235,9 +235,10 @@ def _expect(board: "Board", results: Path, threads: int, doer: "Backend") -> Non
 
 def _say_results(board: "Board", as_json: bool) -> None:
     """Print the table, its caption, and where everything lies."""
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
-    from seqrl.report.tables import caption, score_table
+    from seqrl.report.formats import as_markdown
+    from seqrl.report.summary import summary_of
 
     found = [(s.file, s.record) for s in map(board.__getitem__, board.jobs) if s.record and s.file]
     if as_json:
@@ -245,9 +246,9 @@ def _say_results(board: "Board", as_json: bool) -> None:
         return
     records = [record for _, record in found]
     asked = [(job.spec.name, job.task.name, job.spec.seed) for job in board.jobs]
-    table = score_table(records, asked)
-    say(table.as_markdown())
-    say(caption(records))
+    # Whoever asks for two kinds of data or of targets in one launch has told that they may differ.
+    summary = summary_of(records, asked, mixed={"data", "target"})
+    say(as_markdown(replace(summary, blocks=summary.blocks[:1])))
     for job in board.of("failed"):
         said = f"{job.spec} failed: {board[job].error}"
         remark(f"{said}\n  its traceback: seqrl runs {board[job].file}")

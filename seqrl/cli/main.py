@@ -17,6 +17,7 @@ from seqrl.cli import (
     exchange,
     play,
     predict,
+    report,
     reproduce,
     run,
     runs,
@@ -43,6 +44,8 @@ app.command("show")(show.show)
 app.command("bench")(bench.bench)
 app.command("run")(run.run)
 app.command("runs")(runs.runs)
+app.command("table")(report.table)
+app.command("figures")(report.figures)
 app.command("reproduce")(reproduce.reproduce)
 app.command("play")(play.play)
 app.command("targets")(targets.targets)

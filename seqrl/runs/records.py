@@ -6,7 +6,7 @@ What cannot be read stands beside the others with its sentence, so that nobody c
 import fnmatch
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import stdev
@@ -151,6 +151,20 @@ def records_below(results: Path) -> Records:
     )
 
 
+def chosen_from(places: Iterable[Path]) -> Records:
+    """Read results folders and single records; a file that is named twice is there once."""
+    found: dict[Path, Found] = {}
+    unread: dict[Path, Unread] = {}
+    for place in places:
+        there = _of_file(place) if place.is_file() else records_below(place)
+        found |= {one.file.resolve(): one for one in there.found}
+        unread |= {one.file.resolve(): one for one in there.unread}
+    return Records(
+        found=tuple(sorted(found.values(), key=_place)),
+        unread=tuple(sorted(unread.values(), key=lambda one: one.file)),
+    )
+
+
 def _files(runs: Path, unread: list[Unread]) -> Iterator[Path]:
     folders = [runs] if runs.is_dir() else []
     for _ in range(DEEP):
@@ -200,16 +214,14 @@ def read_records(*places: Path | str) -> "pandas.DataFrame":
     """
     import pandas
 
-    rows: dict[Path, Mapping[str, Any]] = {}
-    for place in map(Path, places or ("results",)):
-        found = _of_file(place) if place.is_file() else records_below(place)
-        for one in found.unread:
-            _log.warning("%s", one.why)
-        if not found.found:
-            _log.warning("There is no record below %s that could be read.", place)
-        rows |= {one.file.resolve(): _row(one) for one in found.found}
-    versions = [name for row in rows.values() for name in row if name not in COLUMNS]
-    return pandas.DataFrame([*rows.values()], columns=[*COLUMNS, *dict.fromkeys(versions)])
+    there = chosen_from(map(Path, places or ("results",)))
+    for one in there.unread:
+        _log.warning("%s", one.why)
+    if not there.found:
+        _log.warning("There is no record that could be read.")
+    rows = [_row(one) for one in there.found]
+    versions = [name for row in rows for name in row if name not in COLUMNS]
+    return pandas.DataFrame(rows, columns=[*COLUMNS, *dict.fromkeys(versions)])
 
 
 def _of_file(file: Path) -> Records:

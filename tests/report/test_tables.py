@@ -10,11 +10,29 @@ from seqrl.agents.behaviour_cloning import BehaviourCloning
 from seqrl.agents.decision_transformer import DecisionTransformer
 from seqrl.agents.trajectory_transformer import TrajectoryTransformer
 from seqrl.errors import SeqrlError
-from seqrl.report.tables import caption, score_table
+from seqrl.report.belonging import KINDS, Kind, kinds_named
+from seqrl.report.blocks import over_tasks, scores
+from seqrl.report.captions import caption
+from seqrl.report.formats import FORMATS, written
+from seqrl.report.summary import summary_of
+from seqrl.report.tables import ScoreTable, score_table
 from seqrl.runs.record import RunRecord
 from tests.runs.recorded import REFERENCE, TASK, recorded
 
-OWN = "file/mine+1a2b3c4d"
+OWN = "seqrl/halfcheetah-medium-v1"
+MINE = "file/mine+1a2b3c4d"
+
+
+def written_all(records: list[RunRecord]) -> list[str]:
+    """Write them in every format."""
+    summary = summary_of(records)
+    return [written(summary, format_) for format_ in FORMATS]
+
+
+def text_of(table: ScoreTable) -> str:
+    """Write the table itself as plain lines."""
+    block = scores(table)
+    return "\n".join(" | ".join(line) for line in (block.head, *block.rows)) + "\n"
 
 
 def test_mean_and_deviation_by_hand() -> None:
@@ -27,16 +45,14 @@ def test_mean_and_deviation_by_hand() -> None:
     assert cell.mean == pytest.approx((10 + 25 + 40) / 3)
     assert cell.deviation == pytest.approx(15.0), "n-1: the root of (225 + 0 + 225) / 2"
     assert table.data == {TASK: 25.0}
-    assert table.as_markdown() == (
-        f"| score | {TASK} |\n| --- | ---: |\n| BC | 25.0 ± 15.0 |\n| data | 25.0 |\n"
-    )
+    assert text_of(table) == f"agent | {TASK}\nBC | 25.0 ± 15.0\ndata | 25.0\n"
 
 
 def test_one_seed_has_no_deviation() -> None:
     """A zero would say that all seeds agree."""
     table = score_table([recorded([0, 40])])
     assert table.cells["BC", TASK].deviation is None
-    assert "| BC | 10.0 |" in table.as_markdown()
+    assert "BC | 10.0\n" in text_of(table)
 
 
 def test_failed_and_missing_are_seen() -> None:
@@ -49,11 +65,11 @@ def test_failed_and_missing_are_seen() -> None:
         recorded(seed=0, name="C", task=OWN),
         recorded([20], seed=0, task=OWN),
     ]
-    text = score_table(records).as_markdown()
-    assert f"| score | {OWN} | {TASK} |" in text
-    assert "| BC | 10.0, missing (2 of 3) | 20.0, failed (2 of 3) |" in text
-    assert "| B | - | 20.0, missing (2 of 3) |" in text
-    assert "| C | failed (1 of 3), missing (2 of 3) | - |" in text
+    text = text_of(score_table(records))
+    assert f"agent | {OWN} | {TASK}\n" in text
+    assert "BC | 10.0, missing (2 of 3) | 20.0, failed (2 of 3)\n" in text
+    assert "B | - | 20.0, missing (2 of 3)\n" in text
+    assert "C | failed (1 of 3), missing (2 of 3) | -\n" in text
     cell = score_table(records).cells["B", OWN]
     assert (cell.mean, cell.n, cell.missing) == (None, 0, 3)
 
@@ -63,8 +79,8 @@ def test_what_was_asked_for_gives_order_and_gaps() -> None:
     asked = [(a, t, seed) for t in (TASK, OWN) for a in ("Z", "BC") for seed in (0, 1)]
     table = score_table([recorded([40]), recorded([20], name="A", seed=7)], asked)
     assert table.agents == ("Z", "BC", "A") and table.tasks == (TASK, OWN)
-    text = table.as_markdown()
-    assert "| BC | 20.0, missing (1 of 2) | - |\n| A | 10.0 | - |\n| data | 25.0 | - |" in text
+    text = text_of(table)
+    assert "BC | 20.0, missing (1 of 2) | -\nA | 10.0 | -\ndata | 25.0 | -\n" in text
     assert table.cells["Z", OWN].missing == 2
 
 
@@ -72,9 +88,10 @@ def test_without_reference_returns_it_says_so() -> None:
     """A return of 40 in a column of scores would pass for 40 percent."""
     table = score_table([recorded([40]), recorded([40, 50], task=OWN, reference=None)])
     assert table.in_returns == {OWN} and table.data == {TASK: 25.0, OWN: 50.0}
-    text = table.as_markdown()
-    assert f"| score | {OWN} (return) | {TASK} |" in text
-    assert "| BC | 45.0 | 20.0 |" in text and "they show returns" in text
+    text = text_of(table)
+    assert f"agent | {OWN} (return) | {TASK}\n" in text
+    assert "BC | 45.0 | 20.0\n" in text
+    assert "they show returns" in scores(table).notes[-1]
 
 
 @pytest.mark.parametrize(
@@ -85,21 +102,75 @@ def test_without_reference_returns_it_says_so() -> None:
         ({"task_horizon": 500}, "one column: they differ in horizon, 1000 and 500"),
         ({"protocol": 1}, "differ in protocol"),
         ({"reference": {**REFERENCE, "maximum": 300.0}}, "reference.maximum, 200.0 and 300.0"),
-        ({"facts": {"target_rule": "paper_code"}}, "one cell: they differ in target_rule"),
+        (
+            {"facts": {"target_rule": "given"}},
+            "one column: they differ in target_rule, best_in_data and given",
+        ),
         ({"agent": BehaviourCloning(fraction=0.1)}, r"agent.fraction, 1.0 and 0.1"),
         ({"returns": [1, 2]}, "evaluation.episodes, 1 and 2"),
     ],
 )
 def test_what_differs_is_not_averaged(given: dict[str, Any], said: str) -> None:
     """Two kinds of numbers in one mean are neither."""
-    usual: dict[str, Any] = {"returns": [1]}
-    records = [recorded([1]), recorded(seed=1, **usual | given)]
+    usual: dict[str, Any] = {"returns": [1], "facts": {"target_rule": "best_in_data"}}
+    records = [recorded(**usual), recorded(seed=1, **usual | given)]
     with pytest.raises(SeqrlError, match=said) as error:
         score_table(records)
     for record in records:
         assert f"seed {record.seed} (experiment quick, {record.hash[:8]})" in str(error.value)
     if "cell" in said:  # in another row it is fine
         score_table([records[0], replace(records[1], name="other")])
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ({"fingerprint": "f" * 16}, "fingerprint"),
+        ({"environment": "Hopper-v5"}, "environment"),
+        ({"reference": {**REFERENCE, "maximum": 300.0}}, "environment"),
+        ({"protocol": 1}, "protocol"),
+        ({"facts": {"target_rule": "given"}, "name": "DT-6000"}, "target"),
+        ({"task": MINE}, "data"),
+        ({"task": f"{TASK}+delayed"}, "data"),
+    ],
+)
+def test_who_tells_may_put_together(given: dict[str, Any], kind: Kind) -> None:
+    """A refusal without a way around it is answered by editing records; the caption tells on it."""
+    usual: dict[str, Any] = {"returns": [1], "facts": {"target_rule": "best_in_data"}}
+    records = [recorded(**usual), recorded(seed=1, **usual | given)]
+    with pytest.raises(SeqrlError, match=f"--mixed {kind}") as refused:
+        score_table(records)
+    assert all(f"{record.hash[:8]})" in str(refused.value) for record in records)
+    others = [other for other in KINDS if other != kind]
+    with pytest.raises(SeqrlError, match=f"--mixed {kind}"):
+        score_table(records, mixed=others)
+    table = score_table(records, mixed=[kind])
+    assert sum(cell.n for cell in table.cells.values()) == 2
+    assert f"although records differ in {kind}." in caption(records)
+    assert "although" not in caption(records[:1])
+
+
+def test_two_families_have_no_mean() -> None:
+    """Told so, two kinds of data stand beside each other: no number is of both."""
+    records = [recorded([1], task=task, seed=s) for task in (TASK, MINE) for s in range(5)]
+    table = score_table(records, mixed=["data"])
+    assert len(table.tasks) == 2 and not table.can_be_summed_up
+    assert over_tasks(table) is None and table.aggregates("BC") == {}
+
+
+def test_what_can_be_told_is_known() -> None:
+    """A misspelt word would quietly allow nothing."""
+    assert kinds_named(["data", "target"]) == {"data", "target"}
+    with pytest.raises(SeqrlError, match=r"differ in datas\. They can in data, fingerprint"):
+        kinds_named(["datas"])
+
+
+def test_a_failure_that_was_mended_is_none() -> None:
+    """A run that failed, was mended in its code and done has two records, of two hashes."""
+    failed = recorded(seed=1, agent=BehaviourCloning(fraction=0.5))
+    table = score_table([recorded([40], seed=1), failed, recorded([40])])
+    cell = table.cells["BC", TASK]
+    assert (cell.n, cell.failed, cell.missing) == (2, 0, 0)
 
 
 def test_a_column_is_one_whatever_the_agent() -> None:
@@ -141,27 +212,26 @@ def several() -> list[RunRecord]:
 def test_equal_records_give_equal_bytes() -> None:
     """A table that changes with the order of a folder cannot be checked by anybody."""
     records = several()
-    expected = score_table(records).as_markdown(), caption(records)
+    expected = written_all(records)
     for number in range(5):
         other = [
             replace(record, written=f"2027-01-0{number + 1}T00:00:00+00:00", machine={})
             for record in records
         ]
         random.Random(number).shuffle(other)
-        assert (score_table(other).as_markdown(), caption(other)) == expected
+        assert written_all(other) == expected
 
 
 def test_the_caption_answers_a_reviewer() -> None:
     """A table without its data, rules and versions is a rumour."""
     said = caption(several())
     for words in (
-        f"{OWN} (fingerprint 01234567) played in Hopper-v4, {TASK} (fingerprint 01234567) played",
+        f"{OWN} (embedded, not D4RL's; fingerprint 01234567) played in Hopper-v4, {TASK} (embed",
         "DT (DecisionTransformer, 100,000 updates, target rule best_in_data)",
         f"TT on {OWN} (TrajectoryTransformer, 195,000 updates, window rule published, plans 15",
         "Experiment quick; seeds 0, 1, 10; episodes of each: 3; last checkpoint; trained in "
         "float32, played in float32.",
         "Protocol 2; seqrl 0.1.0, torch 2.8.0, gymnasium 1.2.0, mujoco 3.3.0.",
-        "± is the standard deviation over seeds (n-1)",
     ):
         assert words in said, words
     given = {"target_rule": "given", "target_return": 1800.0}

@@ -46,7 +46,8 @@ def recorded(
     mean = sum(returns) / len(returns) if returns else 0.0
     score = mean / 2 if reference else None
     episodes = [
-        {"number": n, "return": float(r), "terminated": True} for n, r in enumerate(returns)
+        {"number": n, "seed": n, "return": float(r), "terminated": True}
+        for n, r in enumerate(returns)
     ]
     evaluation = {
         "update": made["training"]["updates"],

@@ -1,0 +1,61 @@
+"""Which records a command is about: places, and what is chosen of them by name."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from seqrl.cli.output import remark
+
+if TYPE_CHECKING:
+    from seqrl.report.belonging import Kind
+    from seqrl.runs.record import RunRecord
+
+PLACES = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[RECORDS]...",
+        help="Results folders, or single records; by default `results`.",
+        show_default=False,
+    ),
+]
+EXPERIMENT = Annotated[str | None, typer.Option(help="Only this; * and ? fit anything.")]
+TASK = Annotated[
+    str | None, typer.Option(help="Only these, by full or short name, e.g. 'hopper-*'.")
+]
+AGENT = Annotated[str | None, typer.Option(help="Only this, e.g. 'BC*'.")]
+SEED = Annotated[int | None, typer.Option(help="Only this.")]
+MIXED = Annotated[
+    str,
+    typer.Option(
+        metavar="KIND,...",
+        help="Put records together although they differ in data, fingerprint, environment, "
+        "protocol or target; the caption says so. Else they are refused.",
+    ),
+]
+
+
+def records_at(
+    places: list[Path] | None,
+    *,
+    experiment: str | None = None,
+    task: str | None = None,
+    agent: str | None = None,
+    seed: int | None = None,
+) -> "list[RunRecord]":
+    """Read the records of some places, and choose; what cannot be read is said, and left out."""
+    from seqrl.runs.records import chosen_from
+
+    found = chosen_from(places or [Path("results")]).matching(
+        experiment=experiment, task=task, agent=agent, seed=seed
+    )
+    for unread in found.unread:
+        remark(f"{unread.why} It is left out.")
+    return [one.record for one in found.found]
+
+
+def kinds_in(text: str) -> "frozenset[Kind]":
+    """Return the kinds of differences that `--mixed` names."""
+    from seqrl.report.belonging import kinds_named
+
+    return kinds_named(filter(None, (word.strip() for word in text.split(","))))

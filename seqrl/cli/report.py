@@ -1,0 +1,102 @@
+"""`seqrl table`, `seqrl figures`, `seqrl page`: what records come to."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seqrl.cli.output import remark, say
+from seqrl.cli.reading import AGENT, EXPERIMENT, MIXED, PLACES, SEED, TASK, kinds_in, records_at
+
+
+def table(
+    places: PLACES = None,
+    format_: Annotated[
+        str, typer.Option("--format", help="md, csv, latex or json.", show_default=True)
+    ] = "md",
+    out: Annotated[
+        Path | None, typer.Option(help="Write it to this file; else it is printed.")
+    ] = None,
+    experiment: EXPERIMENT = None,
+    task: TASK = None,
+    agent: AGENT = None,
+    seed: SEED = None,
+    mixed: MIXED = "",
+) -> None:
+    """Make a table of scores: agents x tasks, mean ± standard deviation over seeds; intervals,
+    paired differences, sums over tasks; what others have published; and a caption that says what
+    the numbers must not be told without.
+
+    Equal records make equal bytes. A sweep may be half finished: what is missing or failed is seen.
+    An interval is printed only where it was measured how often it holds the truth.
+
+    seqrl table results --task 'hopper-*' --format latex --out hopper.tex
+    """
+    from seqrl.errors import UnknownName
+    from seqrl.report.formats import FORMATS, written
+    from seqrl.report.summary import summary_of
+
+    if format_ not in FORMATS:
+        raise UnknownName(f"--format {format_}: there are {', '.join(FORMATS)}.")
+    records = records_at(places, experiment=experiment, task=task, agent=agent, seed=seed)
+    text = written(summary_of(records, mixed=kinds_in(mixed)), format_)
+    if out is None:
+        say(text.rstrip("\n"))
+        return
+    write(out, text)
+    say(f"written to {out}")
+
+
+def figures(
+    places: PLACES = None,
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("figures"),
+    experiment: EXPERIMENT = None,
+    task: TASK = None,
+    agent: AGENT = None,
+    seed: SEED = None,
+    mixed: MIXED = "",
+) -> None:
+    """Draw scores with their seeds, learning curves, score against budget, asked against achieved
+    return, seconds per decision, and, from five seeds of every task on, performance profiles.
+
+    Each is a .png, a .svg, and a .csv of the numbers behind it. What cannot be drawn is said.
+
+    seqrl figures results --task 'hopper-*' --out figures
+    """
+    from seqrl.progress import counted
+    from seqrl.report.charts import chart, picture, profile_chart
+    from seqrl.report.formats import profile_as_csv, series_as_csv
+    from seqrl.report.series import all_series, profiles
+    from seqrl.report.summary import summary_of
+
+    records = records_at(places, experiment=experiment, task=task, agent=agent, seed=seed)
+    summary = summary_of(records, mixed=kinds_in(mixed))
+    drawn = 0
+    for series in all_series(summary.records):
+        if not series.points:
+            remark(f"no {series.name}: {series.why_empty}.")
+            continue
+        figure = chart(series, summary.table, summary.caption)
+        for kind in ("png", "svg"):
+            write(out / f"{series.name}.{kind}", picture(figure, kind, summary.caption))
+        write(out / f"{series.name}.csv", series_as_csv(series, summary))
+        drawn += 1
+    if points := profiles(summary.table):
+        figure = profile_chart(points, summary.table, summary.caption)
+        for kind in ("png", "svg"):
+            write(out / f"profiles.{kind}", picture(figure, kind, summary.caption))
+        write(out / "profiles.csv", profile_as_csv(points, summary))
+        drawn += 1
+    else:
+        remark("no profiles: they need five seeds of every task, of one kind of data.")
+    say(f"{counted(drawn, 'figure')} in {out}, each as .png, .svg and .csv")
+
+
+def write(file: Path, text: str | bytes) -> None:
+    """Put something in the place of a file."""
+    from seqrl.data.whole import replace_file
+    from seqrl.errors import told_plainly
+
+    with told_plainly(file, "writing a report", "--out"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, text)

@@ -1,0 +1,178 @@
+"""Belonging: which records may stand in one table, in one column, in one cell.
+
+What does not belong together is refused, and the records that differ are named. What a person says
+belongs together all the same is put together, and the caption says so.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Literal, get_args
+
+from seqrl.errors import SeqrlError, UnknownName
+from seqrl.runs.differences import between, differences
+from seqrl.runs.record import RunRecord
+
+Kind = Literal["data", "fingerprint", "environment", "protocol", "target"]
+"""What records may be told to differ in."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+OF_A_COLUMN: dict[str, Kind] = {
+    "fingerprint": "fingerprint",
+    "environment": "environment",
+    "horizon": "environment",
+    "reference": "environment",
+    "protocol": "protocol",
+    "target_rule": "target",
+}
+"""What all records of a column must share, and what has to be told where they do not."""
+
+
+def kinds_named(names: Iterable[str]) -> frozenset[Kind]:
+    """Return the kinds of differences that a person names."""
+    found = {kind for kind in KINDS if kind in (said := {*names})}
+    if wrong := sorted(said - found):
+        raise UnknownName(
+            f"Records cannot be told to differ in {', '.join(wrong)}. They can in "
+            f"{', '.join(KINDS)}."
+        )
+    return frozenset(found)
+
+
+def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Sort records, so that the order in which they were read changes nothing. A run that failed
+    and was then done has one record that counts."""
+    found = sorted(records, key=lambda r: (r.name, r.task["name"], r.seed, r.experiment, r.hash))
+    if not found:
+        raise SeqrlError("There are no records to make a table of. Make some with `seqrl bench`.")
+    done = {_run(record) for record in found if record.status == "done"}
+    return [r for r in found if r.status == "done" or _run(r) not in done]
+
+
+def _run(record: RunRecord) -> tuple[str, str, str, int]:
+    return record.experiment, record.name, record.task["name"], record.seed
+
+
+def refuse_mixed_data(records: Sequence[RunRecord], told: Collection[Kind]) -> None:
+    """Refuse a table of more than one family of data, or of two sets that one short name means."""
+    if "data" in told:
+        return
+    of_short = {_short(record): record for record in reversed(records)}
+    for record in records:
+        namesake = of_short[_short(record)]
+        for other in (records[0], namesake):
+            name, another = record.task["name"], other.task["name"]
+            if _family(name) != _family(another) or (other is namesake and name != another):
+                raise SeqrlError(
+                    f"{named(other)} and {named(record)} do not belong into one table: {another} "
+                    f"and {name} are different data. Choose one of them, by --task for instance; "
+                    "or tell that they may differ in data (--mixed data), for columns of their own."
+                )
+
+
+def one_kind_of_data(tasks: Sequence[str]) -> bool:
+    """Say whether a mean over these tasks is one of different tasks of one family."""
+    return len({*map(_family, tasks)}) == 1 and len({*map(_without, tasks)}) == len(tasks)
+
+
+def differing(records: Sequence[RunRecord]) -> list[Kind]:
+    """Return in what records of one table or one column do differ, of what can be told."""
+    found: set[Kind] = set()
+    if not one_kind_of_data(sorted({record.task["name"] for record in records})):
+        found.add("data")
+    for task in {record.task["name"] for record in records}:
+        column = [record for record in records if record.task["name"] == task]
+        asking = [record for record in column if record.facts.get("target_rule")]
+        for several, shared in ((column, _column), (asking, _rule)):
+            for record in several:
+                changed = differences(shared(several[0]), shared(record))
+                found |= {OF_A_COLUMN[one.field.partition(".")[0]] for one in changed}
+    return sorted(found)
+
+
+def _short(record: RunRecord) -> str:
+    return _without(record.task["name"])
+
+
+def _without(name: str) -> str:
+    """Return a full name without family, version, and what follows it."""
+    return re.sub(r"-v\d+$", "", re.split(r"[+@]", name)[0].partition("/")[2])
+
+
+def _family(name: str) -> str:
+    return name.partition("/")[0]
+
+
+def refuse_mixed_column(records: Sequence[RunRecord], told: Collection[Kind]) -> None:
+    """Refuse a column of records that did not meet the same; targets are of those who have one."""
+    fields = [field for field, kind in OF_A_COLUMN.items() if kind not in told]
+    _refuse(records, lambda record: _pick(_column(record), fields), "column")
+    if "target" not in told:
+        asking = [record for record in records if record.facts.get("target_rule")]
+        _refuse(asking, _rule, "column")
+
+
+def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
+    """Refuse a cell of records that differ in more than the seed, or that count one seed twice."""
+    _refuse(records, _cell, "cell")
+    seen: dict[int, RunRecord] = {}
+    for record in records:
+        if (other := seen.setdefault(record.seed, record)) is not record:
+            differ = ", ".join(
+                f"{one.field} {one.first} and {one.second}" for one in between(other, record)
+            )
+            raise SeqrlError(
+                f"{named(other)} and {named(record)} have one seed, and would count twice in one "
+                f"cell; they differ in {differ or 'nothing'}. Choose one of them, by experiment "
+                "for instance, or remove the other's file."
+            )
+
+
+def _column(record: RunRecord) -> dict[str, Any]:
+    return {
+        "fingerprint": record.data["fingerprint"],
+        "environment": record.task["environment"],
+        "horizon": record.task.get("horizon"),
+        "reference": record.task["reference"],
+        "protocol": record.identity["protocol"],
+    }
+
+
+def _rule(record: RunRecord) -> dict[str, Any]:
+    return {"target_rule": record.facts["target_rule"]}
+
+
+def _pick(plain: dict[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+    return {name: value for name, value in plain.items() if name in fields}
+
+
+def _cell(record: RunRecord) -> dict[str, Any]:
+    return {
+        "target_rule": record.facts.get("target_rule"),
+        "agent": record.agent,
+        "code": record.identity.get("code"),
+        "evaluation": record.identity["evaluation"],
+        "training_precision": record.identity["training_precision"],
+    }
+
+
+def _refuse(
+    records: Sequence[RunRecord], shared: Callable[[RunRecord], dict[str, Any]], where: str
+) -> None:
+    for record in records[1:]:
+        for one in differences(shared(records[0]), shared(record)):
+            kind = OF_A_COLUMN.get(one.field.partition(".")[0]) if where == "column" else None
+            way = f", or tell that they may differ in {kind} (--mixed {kind})" if kind else ""
+            raise SeqrlError(
+                f"{named(records[0])} and {named(record)} do not belong into one {where}: they "
+                f"differ in {one.field}, {one.first} and {one.second}. Choose one kind of them, by "
+                f"--experiment, --task or --agent{way}; `seqrl runs HASH HASH` shows all "
+                "differences."
+            )
+
+
+def named(record: RunRecord) -> str:
+    """Name a record in a sentence."""
+    return (
+        f"{record.name} on {record.task['name']}, seed {record.seed} (experiment "
+        f"{record.experiment}, {record.hash[:8]})"
+    )

@@ -1,0 +1,186 @@
+"""Simulation: how often intervals hold a truth that is known, into coverage.csv: `make coverage`.
+
+An experiment draws seeds from a population of which everything is known, makes the interval as a
+table would, and looks whether the population's own value lies in it. There are two populations: the
+real one is ten seeds of each of nine tasks, each as likely as the others; the normal one has their
+means and deviations, and as many scores as make the steps between them invisible.
+
+Letters: E experiments, T tasks, R seeds, B resamplings.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from statistics import NormalDist
+
+import numpy as np
+
+from seqrl.data.whole import replace_file
+from seqrl.progress import Progress, silent
+from seqrl.report.coverage import FILE, Kind, Measured, Population, in_words
+from seqrl.report.per_seed import per_seed
+from seqrl.report.scores import (
+    Float64,
+    Tasks,
+    improvement,
+    iqm,
+    median,
+    optimality_gap,
+    percentiles,
+    profile,
+    resampled,
+    t_intervals,
+)
+from seqrl.seeds import seed_for
+
+T_SEEDS = (*range(3, 11), 15, 20)
+BOOTSTRAP_SEEDS = tuple(range(5, 11))
+BOOTSTRAP_TASKS = (1, 2, 3, 4, 5, 6, 9)
+T_EXPERIMENTS = 90_000
+BOOTSTRAP_EXPERIMENTS = 1_000
+AT_ONCE = 100
+"""Experiments on the same tasks."""
+RESAMPLINGS = 1_000
+FINE = 10_001
+"""Scores that stand for all normal ones."""
+BEHIND = 0.5
+"""By how many deviations the second of two agents is behind: a close race."""
+
+
+def populations() -> dict[Population, Tasks]:
+    """Return for each population the scores of each task, all equally likely."""
+    real = [*per_seed().values()]
+    quantiles = (np.arange(FINE) + 0.5) / FINE
+    normal = np.array([NormalDist().inv_cdf(quantile) for quantile in quantiles])
+    return {"normal": [ten.mean() + ten.std(ddof=1) * normal for ten in real], "real": real}
+
+
+def t_covered(
+    population: Tasks, seeds: int, experiments: int, generator: np.random.Generator
+) -> float:
+    """Return how often Student's interval of a mean holds it, over all tasks alike."""
+    held = []
+    for scores in population:
+        drawn = scores[generator.integers(len(scores), size=(experiments, seeds))]  # [E, R]
+        middle, half = t_intervals(drawn)
+        held.append(np.abs(middle - scores.mean()) <= half)
+    return float(np.mean(held))
+
+
+def paired_covered(
+    population: Tasks, seeds: int, experiments: int, generator: np.random.Generator
+) -> float:
+    """Return the same of differences between two runs: those of one task, drawn independently."""
+    held = []
+    for scores in population:
+        first, second = scores[generator.integers(len(scores), size=(2, experiments, seeds))]
+        middle, half = t_intervals(first - second)
+        held.append(np.abs(middle) <= half)
+    return float(np.mean(held))
+
+
+STUDENTS: dict[Kind, Callable[[Tasks, int, int, np.random.Generator], float]] = {
+    "t": t_covered,
+    "paired t": paired_covered,
+}
+
+
+def bootstrap_covered(
+    population: Tasks, seeds: int, tasks: int, experiments: int, generator: np.random.Generator
+) -> dict[Kind, float]:
+    """Return how often the stratified bootstrap's intervals hold each statistic of a population."""
+    held: dict[Kind, list[float]] = {}
+    for _ in range(experiments // AT_ONCE):
+        among = generator.choice(len(population), size=tasks, replace=False)
+        better = [population[task] for task in among]
+        worse = [scores - BEHIND * scores.std(ddof=1) for scores in better]
+        drawn = [
+            resampled(
+                [_drawn(scores, seeds, generator) for scores in agent], generator, RESAMPLINGS
+            )
+            for agent in (better, worse)
+        ]
+        for kind, (truth, found) in _cases(better, worse, *drawn).items():
+            low, high = percentiles(found)
+            held.setdefault(kind, []).append(float(np.mean((low <= truth) & (truth <= high))))
+    return {kind: float(np.mean(shares)) for kind, shares in held.items()}
+
+
+def _drawn(scores: Float64, seeds: int, generator: np.random.Generator) -> Float64:
+    """Draw the seeds of many experiments on one task: [E, R]."""
+    return scores[generator.integers(len(scores), size=(AT_ONCE, seeds))]
+
+
+def _cases(
+    better: Tasks, worse: Tasks, drawn: Tasks, other: Tasks
+) -> dict[Kind, tuple[Float64, Float64]]:
+    """Return for each kind the truth, and what the resamplings of each experiment give: [E, B]."""
+    quarters = np.percentile(np.concatenate(better), [25, 50, 75])
+    shares = np.moveaxis(profile(drawn, quarters), -1, 0)  # [3, E, B]
+    return {
+        "IQM": (iqm(better), iqm(drawn)),
+        "median": (median(better), median(drawn)),
+        "optimality gap": (optimality_gap(better), optimality_gap(drawn)),
+        "profile": (profile(better, quarters)[:, None], shares),
+        "improvement": (_chance(better, worse), improvement(drawn, other)),
+    }
+
+
+def _chance(better: Tasks, worse: Tasks) -> Float64:
+    """Return the probability of improvement, of populations too large to compare all pairs of."""
+    chances = []
+    for first, second in zip(better, worse, strict=True):
+        ordered = np.sort(second)
+        below = np.searchsorted(ordered, first, "left") + np.searchsorted(ordered, first, "right")
+        chances.append(below.mean() / 2 / len(second))
+    return np.asarray(np.mean(chances))
+
+
+def simulate(progress: Progress = silent) -> Iterator[Measured]:
+    """Measure everything, each kind with a generator of its own."""
+    known = populations()
+    for done, seeds in enumerate(T_SEEDS):
+        progress("Student's intervals", done + 1, len(T_SEEDS), "numbers of seeds")
+        for name, population in known.items():
+            each = T_EXPERIMENTS // len(population)
+            for kind, covered in STUDENTS.items():
+                generator = _generator(kind, seeds, 1, name)
+                share = covered(population, seeds, each, generator)
+                yield _measured(kind, seeds, 1, name, share, each * len(population))
+    todo = [(seeds, tasks) for seeds in BOOTSTRAP_SEEDS for tasks in BOOTSTRAP_TASKS]
+    for done, (seeds, tasks) in enumerate(todo):
+        progress("bootstrap", done + 1, len(todo), "numbers of seeds and tasks")
+        for name, population in known.items():
+            generator = _generator("bootstrap", seeds, tasks, name)
+            shares = bootstrap_covered(population, seeds, tasks, BOOTSTRAP_EXPERIMENTS, generator)
+            for kind, share in shares.items():
+                yield _measured(kind, seeds, tasks, name, share, BOOTSTRAP_EXPERIMENTS)
+
+
+def _generator(kind: str, seeds: int, tasks: int, name: str) -> np.random.Generator:
+    return np.random.default_rng(seed_for(0, "coverage", kind, seeds, tasks, name))
+
+
+def _measured(
+    kind: Kind, seeds: int, tasks: int, population: Population, covered: float, experiments: int
+) -> Measured:
+    return Measured(
+        kind=kind,
+        seeds=seeds,
+        tasks=tasks,
+        population=population,
+        covered=covered,
+        experiments=experiments,
+    )
+
+
+def main() -> None:
+    """Write coverage.csv."""
+
+    def progress(doing: str, done: float, total: float, unit: str, note: str = "") -> None:
+        sys.stderr.write(f"{doing} {done:.0f}/{total:.0f} {unit} {note}\n")
+
+    replace_file(FILE, in_words(simulate(progress)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The same words in every format; and nothing that is in a name can break out of its cell."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from seqrl.report.formats import FORMATS, Format, written
+from seqrl.report.summary import summary_of
+from tests.report.test_blocks import OTHER, made
+from tests.runs.recorded import TASK, recorded
+
+HOSTILE = r"a|b & <script>alert(1)</script> \end{table} 100% $x$ _u_ #1 {y} ~^"
+
+
+def test_titles_are_full_names() -> None:
+    """`hopper-medium` may be one of three data sets with three different meanings of 100."""
+    summary = summary_of(made({"BC": {TASK: [1], OTHER: [2]}}))
+    assert written(summary, "md").startswith(f"# Scores on {TASK}, {OTHER}\n")
+    assert json.loads(written(summary, "json"))["title"] == f"Scores on {TASK}, {OTHER}"
+    assert f"Scores on {TASK}, {OTHER}." in written(summary, "latex")
+
+
+def test_markdown_is_a_table() -> None:
+    """GitHub shows it as one only if a rule stands under its head and blank lines around it."""
+    text = written(summary_of(made({"BC": {TASK: [10, 20, 30]}})), "md")
+    assert f"\n\n| agent | {TASK} |\n| --- | ---: |\n| BC | 20.0 ± 10.0 |\n" in text
+    assert "- Protocol 2; seqrl" in text
+
+
+def test_csv_rows_carry_what_their_numbers_need() -> None:
+    """A row that has been copied elsewhere still says what it is of."""
+    records = made({"BC": {TASK: [10, 20, 30]}})
+    rows = [*csv.DictReader(io.StringIO(written(summary_of(records), "csv")))]
+    assert len(rows) == 1
+    expected = {
+        "task": TASK, "agent": "BC", "mean": "20.0", "sd": "10.0", "n": "3", "seeds": "0 1 2",
+        "values": "10.0 20.0 30.0", "environment": "Hopper-v4", "fingerprint": "0123456789abcdef",
+        "episodes": "1", "checkpoint_rule": "last", "protocol": "2", "torch": "2.8.0",
+        "mujoco": "3.3.0", "gymnasium": "1.2.0", "target_rule": "", "failed": "0", "missing": "0",
+        "records": " ".join(record.hash[:8] for record in records),
+    }  # fmt: skip
+    assert {name: rows[0][name] for name in expected} == expected
+    assert float(rows[0]["low"]) < 20 < float(rows[0]["high"])
+
+
+def test_json_has_all_numbers() -> None:
+    """A program must not read them out of words."""
+    scores = {"BC": {TASK: [1, 2, 3, 4, 5]}, "DT": {TASK: [6, 7, 8, 9, 9]}}
+    content = json.loads(written(summary_of(made(scores)), "json"))  # type: ignore[arg-type]
+    assert content["cells"][0]["values"] == {"0": 1.0, "1": 2.0, "2": 3.0, "3": 4.0, "4": 5.0}
+    assert content["differences"][0]["mean"] == pytest.approx(-4.8)
+    assert content["over_tasks"][1]["aggregates"]["IQM"]["value"] == pytest.approx(8.0)
+    assert content["improvement"][0]["value"] == 0.0
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_names_stay_in_their_cells(format_: Format) -> None:
+    """A name with a bar moves all columns; one with markup runs wherever the table is pasted."""
+    text = written(summary_of([recorded([1], name=HOSTILE)]), format_)
+    if format_ == "md":
+        line = next(line for line in text.splitlines() if line.startswith("| a"))
+        assert line.replace(r"\|", "").count("|") == 3 and "<script" not in text
+    elif format_ == "latex":
+        assert text.count(r"\end{table}") == text.count(r"\begin{table}")
+        assert r"\&" in text and r"100\% \$x\$ \_u\_ \#1 \{y\}" in text
+    elif format_ == "csv":
+        assert next(csv.DictReader(io.StringIO(text)))["agent"] == HOSTILE
+    else:
+        assert json.loads(text)["cells"][0]["agent"] == HOSTILE
+
+
+def test_nothing_that_failed_hides() -> None:
+    """A sweep half of which failed makes a table all the same, and every format says it."""
+    summary = summary_of([recorded([40]), recorded(seed=1), recorded(seed=0, name="DT")])
+    assert "failed (1 of 2)" in written(summary, "md") and "failed (1 of 2)" in written(
+        summary, "latex"
+    )
+    rows = [*csv.DictReader(io.StringIO(written(summary, "csv")))]
+    assert [(r["agent"], r["n"], r["failed"], r["missing"]) for r in rows] == [
+        ("BC", "1", "1", "0"),
+        ("DT", "0", "1", "1"),
+    ]
+    assert rows[1]["mean"] == ""
