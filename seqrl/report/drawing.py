@@ -8,10 +8,11 @@ rounded, so that equal values give equal bytes on every machine.
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from seqrl.report.html import Markup, tag, together
 
-Point = tuple[float, float]
+Place = tuple[float, float]
 Where = Callable[[float], float]
 """From a value to its place."""
 Ticks = dict[float, str]
@@ -21,8 +22,11 @@ WIDTH, HEIGHT = 340, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
 ROW = 42
 """Height of a bar with its name above it."""
-LETTERS = 34
-"""So much of a name fits above a bar, beside its number."""
+LETTERS = 46
+"""So many fit into a row: a name and its number."""
+SIDE = 12
+SPREAD = 11
+"""Points of a row are set apart, so that equal ones are seen."""
 STRIP = 120, 14
 
 MARKERS = (
@@ -38,17 +42,18 @@ where it was."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bar:
-    """One row of a bar chart."""
+class Row:
+    """One row of a chart of bars or of points."""
 
     name: str
     style: int
     """Which colour and marker; they come again after the last."""
-    length: float | None
-    """Nothing: only the name and what is said."""
-    points: Sequence[float]
+    values: Sequence[float]
+    """Its points."""
     said: str
-    """The number, as the table has it."""
+    """The number that is written beside its name."""
+    bar: float | None = None
+    """How far a bar goes from zero."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +61,8 @@ class Line:
     """Points of one colour and marker."""
 
     style: int
-    points: Sequence[Point]
-    joined: bool = True
+    places: Sequence[Place]
+    drawn: Literal["thin", "with markers", "markers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,71 +71,81 @@ class Axis:
 
     title: str
     logarithmic: bool = False
-    zero: bool = False
-    """Whether it must show zero."""
+    """Only of what is above zero."""
+    also: Sequence[float] = ()
+    """Numbers that it must reach, though no point is there."""
 
 
 # ---- charts --------------------------------------------------------------------------------------
 
 
-def bars(title: str, rows: Sequence[Bar], axis: str, mark: float | None = None) -> Markup:
-    """Draw bars from zero, their points on them, and a dashed line at `mark`."""
-    lengths = [row.length for row in rows if row.length is not None]
-    values = [0.0, *lengths, *(p for row in rows for p in row.points)]
-    low, high = _ends([*values, *([] if mark is None else [mark])])
-    bottom = TOP + ROW * len(rows)
-    across = _scale(low, high, 8, WIDTH - 14)
-    drawn = [_grid_across(across, _ticks(low, high), bottom)]
-    for number, row in enumerate(rows):
-        drawn.append(_bar(row, TOP + ROW * number, across))
+def rows(title: str, found: Sequence[Row], axis: Axis, mark: float | None = None) -> Markup:
+    """Draw rows: a name, bars from zero, points on them; and a dashed line at `mark`."""
+    bars = [row.bar for row in found if row.bar is not None]
+    values = [*(value for row in found for value in row.values), *bars, *axis.also]
+    values += ([0.0] if bars else []) + ([] if mark is None else [mark])
+    bottom = TOP + ROW * len(found)
+    across, ticks = _side(values, axis, SIDE, WIDTH - SIDE)
+    drawn = [_grid_across(across, ticks, bottom)]
+    drawn += [_row(row, TOP + ROW * number, across) for number, row in enumerate(found)]
     if mark is not None:
-        x = _number(across(mark))
-        drawn.append(tag("line", class_="mark", x1=x, x2=x, y1=TOP, y2=bottom))
-    drawn.append(_word(axis, WIDTH / 2, bottom + 32, "middle"))
-    told = "; ".join(f"{row.name}: {row.said}" for row in rows)
-    return _svg(title, told, WIDTH, bottom + 38, *drawn)
+        drawn.append(_dashed((across(mark), TOP), (across(mark), bottom)))
+    drawn.append(_word(axis.title, WIDTH / 2, bottom + 32, "middle"))
+    told = "; ".join(f"{row.name}: {row.said}" for row in found)
+    return _svg(title, told, bottom + 38, *drawn)
 
 
-def _bar(row: Bar, top: float, across: Where) -> Markup:
-    middle = top + 27
+def _row(row: Row, top: float, across: Where) -> Markup:
+    middle = top + 28
     drawn = [
-        _word(_short(row.name, LETTERS), 8, top + 14, "start", "name"),
-        _word(row.said, WIDTH - 14, top + 14, "end", "name"),
+        _word(_short(row.name, LETTERS - len(row.said)), SIDE, top + 15, "start", "name"),
+        _word(row.said, WIDTH - SIDE, top + 15, "end", "name"),
     ]
-    if row.length is not None:
-        start, end = sorted((across(0.0), across(row.length)))
-        drawn.append(
-            tag(
-                "rect", class_="bar", x=_number(start), y=_number(middle - 6), height=12,
-                width=_number(end - start),
-            )
-        )  # fmt: skip
-    drawn.append(_marks(row.style, [(across(point), middle) for point in row.points]))
+    if row.bar is not None:
+        start, end = sorted((across(0.0), across(row.bar)))
+        place = {"x": _number(start), "y": _number(middle - 6), "width": _number(end - start)}
+        drawn.append(tag("rect", class_="bar", **place, height=12))
+    count = len(row.values)
+    heights = [middle + SPREAD * ((n + 0.5) / count - 0.5) for n in range(count)]
+    drawn.append(_marks(row.style, zip(map(across, row.values), heights, strict=True)))
     return tag("g", *drawn, class_=_style(row.style))
 
 
 def lines(
-    title: str, told: str, found: Sequence[Line], across: Axis, up: Axis, *, equal: bool = False,
-    marks: Sequence[float] = (),
-) -> Markup:  # fmt: skip
-    """Draw lines or single points; dashed, where both sides are equal, and at the height of
-    `marks`. `told` is for whoever cannot see it."""
-    points = [point for line in found for point in line.points]
-    to_x, x_ticks = _side([x for x, _ in points], across, LEFT, WIDTH - RIGHT)
-    to_y, y_ticks = _side([*(y for _, y in points), *marks], up, HEIGHT - BOTTOM, TOP)
+    title: str,
+    told: str,
+    found: Sequence[Line],
+    across: Axis,
+    up: Axis,
+    dashed: Sequence[tuple[Place, Place]] = (),
+    mark: float | None = None,
+) -> Markup:
+    """Draw lines and points; dashed lines between places, and all across at `mark`. `told` is for
+    whoever cannot see it."""
+    marks = [] if mark is None else [mark]
+    ends = [place for both in dashed for place in both]
+    places = [*(place for line in found for place in line.places), *ends]
+    to_x, x_ticks = _side([*(x for x, _ in places), *across.also], across, LEFT, WIDTH - RIGHT)
+    heights = [*(y for _, y in places), *marks, *up.also]
+    to_y, y_ticks = _side(heights, up, HEIGHT - BOTTOM, TOP)
     drawn = [_grid_across(to_x, x_ticks, HEIGHT - BOTTOM), _grid_up(to_y, y_ticks)]
-    drawn += [_word(across.title, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "middle")]
-    drawn += [_dashed((LEFT, to_y(mark)), (WIDTH - RIGHT, to_y(mark))) for mark in marks]
-    if equal:
-        low = max(min(x for x, _ in points), min(y for _, y in points))
-        high = min(max(x for x, _ in points), max(y for _, y in points))
-        if low < high:
-            drawn.append(_dashed((to_x(low), to_y(low)), (to_x(high), to_y(high))))
+    drawn.append(_word(f"{up.title}, over {across.title}", WIDTH / 2, HEIGHT - 6, "middle"))
+    drawn += [_dashed(*((to_x(x), to_y(y)) for x, y in both)) for both in dashed]
+    drawn += [_dashed((LEFT, to_y(y)), (WIDTH - RIGHT, to_y(y))) for y in marks]
     for line in found:
-        placed = [(to_x(x), to_y(y)) for x, y in line.points]
-        path = [_path(placed)] if line.joined and len(placed) > 1 else []
-        drawn.append(tag("g", *path, _marks(line.style, placed), class_=_style(line.style)))
-    return _svg(title, told, WIDTH, HEIGHT, *drawn)
+        drawn.append(_line(line, [(to_x(x), to_y(y)) for x, y in line.places]))
+    return _svg(title, told, HEIGHT, *drawn)
+
+
+def _line(line: Line, places: Sequence[Place]) -> Markup:
+    drawn = []
+    if line.drawn != "markers" and len(places) > 1:
+        steps = "L".join(f"{_number(x)} {_number(y)}" for x, y in places)
+        kind = "line thin" if line.drawn == "thin" else "line"
+        drawn.append(tag("path", class_=kind, d=f"M{steps}"))
+    if line.drawn != "thin":
+        drawn.append(_marks(line.style, places))
+    return tag("g", *drawn, class_=_style(line.style))
 
 
 def strip(values: Sequence[float], low: float, high: float) -> Markup:
@@ -155,10 +170,10 @@ def swatch(style: int) -> Markup:
 # ---- parts ---------------------------------------------------------------------------------------
 
 
-def _svg(title: str, told: str, width: float, height: float, *drawn: Markup) -> Markup:
+def _svg(title: str, told: str, height: float, *drawn: Markup) -> Markup:
     return tag(
         "svg", tag("title", title), tag("desc", told), *drawn, role="img",
-        viewBox=f"0 0 {width} {height}", width=width, height=height,
+        viewBox=f"0 0 {WIDTH} {height}", width=WIDTH, height=height,
     )  # fmt: skip
 
 
@@ -166,7 +181,7 @@ def _style(number: int) -> str:
     return f"c{number % len(MARKERS)}"
 
 
-def _marks(style: int, places: Iterable[Point]) -> Markup:
+def _marks(style: int, places: Iterable[Place]) -> Markup:
     # The colours come again with the next marker, so that 36 agents can be told apart.
     marker = MARKERS[(style + style // len(MARKERS)) % len(MARKERS)]
     return tag(
@@ -174,12 +189,7 @@ def _marks(style: int, places: Iterable[Point]) -> Markup:
     )
 
 
-def _path(places: Sequence[Point]) -> Markup:
-    steps = "L".join(f"{_number(x)} {_number(y)}" for x, y in places)
-    return tag("path", class_="line", d=f"M{steps}")
-
-
-def _dashed(start: Point, end: Point) -> Markup:
+def _dashed(start: Place, end: Place) -> Markup:
     ends = {"x1": start[0], "y1": start[1], "x2": end[0], "y2": end[1]}
     return tag("line", class_="mark", **{key: _number(value) for key, value in ends.items()})
 
@@ -211,7 +221,7 @@ def _side(values: Sequence[float], axis: Axis, start: float, end: float) -> tupl
     """Return where values stand along a side, and what is written there."""
     if axis.logarithmic:
         return _decades(values, start, end)
-    low, high = _ends([*values, *([0.0] if axis.zero else [])])
+    low, high = _ends(values)
     return _scale(low, high, start, end), _ticks(low, high)
 
 
@@ -237,8 +247,9 @@ def _decades(values: Sequence[float], start: float, end: float) -> tuple[Where, 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
     """Return round numbers around all values."""
     low, high = min(values), max(values)
-    if low == high:
-        low, high = low - max(abs(low) * 0.1, 0.5), high + max(abs(high) * 0.1, 0.5)
+    size = max(abs(low), abs(high), 1e-9)
+    if high - low <= size * 1e-9:
+        low, high = low - size / 10, high + size / 10
     step = _step(low, high)
     return math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
 
@@ -259,7 +270,7 @@ def _ticks(low: float, high: float) -> Ticks:
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Where:
-    half = high / 2 - low / 2  # of numbers that are too large to be subtracted
+    half = high / 2 - low / 2  # large ones cannot be subtracted whole
     return lambda value: start + (value / 2 - low / 2) / half * (end - start) if half else start
 
 

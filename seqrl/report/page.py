@@ -6,48 +6,42 @@ may come from anybody: it is text here, whatever it looks like. A pure function 
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from seqrl.progress import counted
-from seqrl.report.drill_down import ends_of, one_decimal, run_details, scrolled
-from seqrl.report.html import Markup, style_sheet, tag, together
+from seqrl.report.blocks import Block
+from seqrl.report.drill_down import ends_of, run_details, scrolled
+from seqrl.report.html import Markup, style_sheet, tag
+from seqrl.report.panels import figures, profiles_figure
+from seqrl.report.series import all_series, profiles
 from seqrl.report.style import SHEET
-from seqrl.report.tables import ScoreTable, caption, in_order, score_table
+from seqrl.report.summary import Summary
+from seqrl.report.tables import ScoreTable
 from seqrl.runs.record import RunRecord
 
 
-@dataclass(frozen=True, kw_only=True)
-class Block:
-    """A table, and what must be said under it."""
-
-    title: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    """The first cell of each names it."""
-    notes: Sequence[str]
-
-
-def page(records: Iterable[RunRecord]) -> str:
+def page(summary: Summary) -> str:
     """Make the page. Equal records make equal pages, in whatever order they come."""
-    found = in_order(records)
-    table = score_table(found)
-    return "<!DOCTYPE html>\n" + _document(found, table).source + "\n"
+    return f"<!DOCTYPE html>\n{_document(summary).source}\n"
 
 
-def _document(records: Sequence[RunRecord], table: ScoreTable) -> Markup:
-    tasks = ", ".join(table.tasks)
-    title = f"Scores on {tasks}"
+def _document(summary: Summary) -> Markup:
+    table = summary.table
+    first, *others = summary.blocks
     body = [
-        tag("h1", title),
+        tag("h1", summary.title),
         *(tag("p", line) for line in sources(table.tasks)),
         _contents(),
         tag("h2", "Scores", id="scores"),
-        _block(_scores(table)),
-        *(tag("p", line, class_="note") for line in caption(records).splitlines()),
-        *_runs(records, table),
+        *_block(first),
+        *(tag("p", line, class_="note") for line in summary.caption.split("\n")),
+        *(piece for block in others for piece in _block(block)),
+        tag("h2", "Figures", id="figures"),
+        *figures(all_series(summary.records), table),
+        *profiles_figure(profiles(table), table),
+        *_runs(summary.records, table),
     ]
-    return tag("html", _head(title), tag("body", tag("main", *body)), lang="en")
+    return tag("html", _head(summary.title), tag("body", tag("main", *body)), lang="en")
 
 
 def _head(title: str) -> Markup:
@@ -88,23 +82,7 @@ def _contents() -> Markup:
     return tag("nav", tag("ul", *items), aria_label="Contents")
 
 
-# ---- tables --------------------------------------------------------------------------------------
-
-
-def _scores(table: ScoreTable) -> Block:
-    heads = [f"{task} (return)" if task in table.in_returns else task for task in table.tasks]
-    rows = [[agent, *(str(table.cells[agent, t]) for t in table.tasks)] for agent in table.agents]
-    data = [one_decimal(table.data.get(task)) for task in table.tasks]
-    notes = ["Columns with (return) have no reference returns: they show returns."]
-    return Block(
-        title="Mean score and standard deviation over seeds",
-        head=["agent", *heads],
-        rows=[*rows, ["data", *data]],
-        notes=notes if table.in_returns else [],
-    )
-
-
-def _block(block: Block) -> Markup:
+def _block(block: Block) -> list[Markup]:
     rows = [
         tag("tr", tag("th", first, scope="row"), *(tag("td", cell) for cell in rest))
         for first, *rest in block.rows
@@ -116,7 +94,7 @@ def _block(block: Block) -> Markup:
         tag("tbody", *rows),
     )
     notes = [tag("p", note, class_="note") for note in block.notes]
-    return together(scrolled(made, block.title), *notes)
+    return [scrolled(made, block.title), *notes]
 
 
 # ---- runs ----------------------------------------------------------------------------------------

@@ -30,8 +30,8 @@ SHEET = f""":root{{color-scheme:light dark;{_properties(LIGHT)}}}
 {COLOURED}
 *{{box-sizing:border-box}}
 html{{-webkit-text-size-adjust:100%;text-size-adjust:100%}}
-body{{margin:0 auto;max-width:76rem;padding:1rem 1rem 4rem;background:var(--paper);color:var(--text);
-font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}}
+body{{margin:0 auto;max-width:76rem;padding:1rem 1rem 4rem;background:var(--paper);
+color:var(--text);font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}}
 h1{{font-size:1.5rem;line-height:1.25;margin:.5rem 0 1rem}}
 h2{{font-size:1.25rem;margin:2.5rem 0 .75rem}}
 h3{{font-size:1rem;margin:1.5rem 0 .5rem}}
@@ -48,7 +48,8 @@ th,td{{padding:.3rem .75rem .3rem 0;border-bottom:1px solid var(--line);text-ali
 vertical-align:top;white-space:nowrap;overflow-wrap:normal}}
 th:first-child,td:first-child{{text-align:left}}
 thead th{{vertical-align:bottom}}
-.charts{{display:grid;gap:1.5rem 2rem;grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr))}}
+.charts{{display:grid;gap:1.5rem 2rem;
+grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr))}}
 figure{{margin:0;min-width:0}}
 figcaption strong{{display:block;color:var(--text)}}
 svg{{display:block;max-width:100%;height:auto}}
@@ -58,6 +59,7 @@ svg text.name{{font-size:13px;fill:var(--text)}}
 .bar{{fill:currentColor;fill-opacity:.35}}
 .marks{{fill:currentColor;stroke:var(--paper);stroke-width:.6}}
 .line{{fill:none;stroke:currentColor;stroke-width:1.6;stroke-opacity:.75}}
+.thin{{stroke-width:.8;stroke-opacity:.55}}
 .mark{{stroke:var(--soft);stroke-width:1.4;stroke-dasharray:5 4}}
 .legend{{list-style:none;padding:0;margin:.25rem 0 1rem;display:flex;flex-wrap:wrap;gap:.25rem 1rem;
 max-width:none}}
