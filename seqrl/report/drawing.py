@@ -19,12 +19,14 @@ Ticks = dict[float, str]
 """Where something is written along a side, and what."""
 
 WIDTH, HEIGHT = 340, 230
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 38
 ROW = 42
 """Height of a bar with its name above it."""
 LETTERS = 46
 """So many fit into a row: a name and its number."""
 SIDE = 12
+DIGIT = 7.2
+"""So wide is a digit at most, of the 12 px that the style sheet says."""
 SPREAD = 11
 """Points of a row are set apart, so that equal ones are seen."""
 STRIP = 120, 14
@@ -84,19 +86,20 @@ def rows(title: str, found: Sequence[Row], axis: Axis, mark: float | None = None
     bars = [row.bar for row in found if row.bar is not None]
     values = [*(value for row in found for value in row.values), *bars, *axis.also]
     values += ([0.0] if bars else []) + ([] if mark is None else [mark])
-    bottom = TOP + ROW * len(found)
+    bottom = ROW * len(found)
     across, ticks = _side(values, axis, SIDE, WIDTH - SIDE)
-    drawn = [_grid_across(across, ticks, bottom)]
-    drawn += [_row(row, TOP + ROW * number, across) for number, row in enumerate(found)]
+    bands = [(top + 20.0, top + ROW - 2.0) for top in range(0, ROW * len(found), ROW)]
+    drawn = [_grid_across(across, ticks, bands)]  # behind the bars, not behind names
     if mark is not None:
-        drawn.append(_dashed((across(mark), TOP), (across(mark), bottom)))
+        drawn += [_dashed((across(mark), top), (across(mark), end)) for top, end in bands]
+    drawn += [_row(row, ROW * number, across) for number, row in enumerate(found)]
     drawn.append(_word(axis.title, WIDTH / 2, bottom + 32, "middle"))
     told = "; ".join(f"{row.name}: {row.said}" for row in found)
     return _svg(title, told, bottom + 38, *drawn)
 
 
 def _row(row: Row, top: float, across: Where) -> Markup:
-    middle = top + 28
+    middle = top + 29
     drawn = [
         _word(_short(row.name, LETTERS - len(row.said)), SIDE, top + 15, "start", "name"),
         _word(row.said, WIDTH - SIDE, top + 15, "end", "name"),
@@ -128,8 +131,9 @@ def lines(
     to_x, x_ticks = _side([*(x for x, _ in places), *across.also], across, LEFT, WIDTH - RIGHT)
     heights = [*(y for _, y in places), *marks, *up.also]
     to_y, y_ticks = _side(heights, up, HEIGHT - BOTTOM, TOP)
-    drawn = [_grid_across(to_x, x_ticks, HEIGHT - BOTTOM), _grid_up(to_y, y_ticks)]
-    drawn.append(_word(f"{up.title}, over {across.title}", WIDTH / 2, HEIGHT - 6, "middle"))
+    drawn = [_grid_across(to_x, x_ticks, [(TOP, HEIGHT - BOTTOM)]), _grid_up(to_y, y_ticks)]
+    drawn.append(_word(up.title, 0, 13, "start"))
+    drawn.append(_word(across.title, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, "middle"))
     drawn += [_dashed(*((to_x(x), to_y(y)) for x, y in both)) for both in dashed]
     drawn += [_dashed((LEFT, to_y(y)), (WIDTH - RIGHT, to_y(y))) for y in marks]
     for line in found:
@@ -162,8 +166,8 @@ def strip(values: Sequence[float], low: float, high: float) -> Markup:
 def swatch(style: int) -> Markup:
     """Draw the marker of a legend."""
     return tag(
-        "svg", _marks(style, [(7.0, 7.0)]), class_=f"swatch {_style(style)}", viewBox="0 0 14 14",
-        width=14, height=14, aria_hidden="true",
+        "svg", _marks(style, [(7.0, 7.0)]), class_=f"swatch {_style(style)}", viewBox="1 1 12 12",
+        width=16, height=16, aria_hidden="true",
     )  # fmt: skip
 
 
@@ -198,9 +202,17 @@ def _word(text: str, x: float, y: float, anchor: str, kind: str | None = None) -
     return tag("text", text, x=_number(x), y=_number(y), text_anchor=anchor, class_=kind)
 
 
-def _grid_across(across: Where, ticks: Ticks, bottom: float) -> Markup:
-    path = "".join(f"M{_number(across(tick))} {TOP}V{_number(bottom)}" for tick in ticks)
-    words = [_word(said, across(tick), bottom + 15, "middle") for tick, said in ticks.items()]
+def _grid_across(across: Where, ticks: Ticks, bands: Sequence[tuple[float, float]]) -> Markup:
+    path = "".join(
+        f"M{_number(across(tick))} {_number(top)}V{_number(bottom)}"
+        for tick in ticks
+        for top, bottom in bands
+    )
+    words = []
+    for tick, said in ticks.items():
+        half = len(said) * DIGIT / 2  # no number may be cut off at the chart's end
+        place = min(max(across(tick), half), WIDTH - half)
+        words.append(_word(said, place, bands[-1][1] + 15, "middle"))
     return together(tag("path", class_="grid", d=path), *words)
 
 

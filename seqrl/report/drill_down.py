@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqrl.progress import counted
-from seqrl.report.drawing import strip
+from seqrl.report.drawing import Axis, Line, lines, strip
 from seqrl.report.html import Markup, tag, together
 from seqrl.runs.differences import flat
 from seqrl.runs.record import RunRecord
@@ -49,7 +49,7 @@ def _inside(record: RunRecord, ends: tuple[float, float]) -> list[Markup]:
     if record.error:
         said.append(tag("pre", "\n" + record.error))
     if record.evaluations:
-        said += [_evaluations(record, ends), _every_return(record)]
+        said += [_evaluations(record, ends), *_curve(record), _every_return(record)]
     about = {
         "hash": record.hash,
         "experiment": record.experiment,
@@ -107,6 +107,21 @@ def _evaluation(one: Mapping[str, Any], ends: tuple[float, float]) -> Markup:
         *(tag("td", cell) for cell in cells),
         tag("td", f"{len(returns)} ", strip(returns, *ends)),
     )
+
+
+def _curve(record: RunRecord) -> list[Markup]:
+    what = "return" if record.score is None else "score"
+    places = [
+        (float(one["update"]), float(one[what]))
+        for one in record.evaluations
+        if isinstance(one.get("update"), int)
+    ]
+    if len(places) < 2:
+        return []
+    told = ", ".join(f"{y:,.1f} after {x:,.0f} updates" for x, y in places)
+    title = f"Learning curve of {record.name}, seed {record.seed}"
+    line = Line(style=0, places=places, drawn="with markers")
+    return [lines(title, told, [line], Axis(title="updates", also=(0,)), Axis(title=what))]
 
 
 def _every_return(record: RunRecord) -> Markup:

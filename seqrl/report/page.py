@@ -89,7 +89,7 @@ def _block(block: Block) -> list[Markup]:
     ]
     made = tag(
         "table",
-        tag("caption", block.title),
+        tag("caption", tag("h3", block.title)),
         tag("thead", tag("tr", *(tag("th", title, scope="col") for title in block.head))),
         tag("tbody", *rows),
     )

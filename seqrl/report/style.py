@@ -43,10 +43,13 @@ nav ul{{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.25rem 1.25rem
 .bad{{color:var(--bad);font-weight:600}}
 .scroll{{overflow-x:auto;max-width:100%;margin:.5rem 0 1rem}}
 table{{border-collapse:collapse;font-variant-numeric:tabular-nums}}
-caption{{text-align:left;padding:.25rem 0;caption-side:top}}
+caption{{text-align:left;padding:.25rem 0;caption-side:top;max-width:calc(100vw - 4rem)}}
+caption h3{{color:var(--text);margin:0}}
 th,td{{padding:.3rem .75rem .3rem 0;border-bottom:1px solid var(--line);text-align:right;
 vertical-align:top;white-space:nowrap;overflow-wrap:normal}}
 th:first-child,td:first-child{{text-align:left}}
+tr>:first-child{{position:sticky;left:0;background:var(--paper);white-space:normal;min-width:4rem;
+max-width:40vw;overflow-wrap:anywhere}}
 thead th{{vertical-align:bottom}}
 .charts{{display:grid;gap:1.5rem 2rem;
 grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr))}}
@@ -70,7 +73,7 @@ details{{border-bottom:1px solid var(--line)}}
 summary{{padding:.45rem 0;cursor:pointer}}
 details details{{border:0}}
 .inside{{padding:0 0 1rem 1rem}}
-dl{{display:grid;grid-template-columns:minmax(8rem,max-content) minmax(0,1fr);gap:.1rem 1rem;
+dl{{display:grid;grid-template-columns:fit-content(45%) minmax(0,1fr);gap:.1rem 1rem;
 margin:.25rem 0;font-size:.875rem}}
 dt{{color:var(--soft)}}
 dd{{margin:0}}
