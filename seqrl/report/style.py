@@ -48,8 +48,8 @@ caption h3{{color:var(--text);margin:0}}
 th,td{{padding:.3rem .75rem .3rem 0;border-bottom:1px solid var(--line);text-align:right;
 vertical-align:top;white-space:nowrap;overflow-wrap:normal}}
 th:first-child,td:first-child{{text-align:left}}
-tr>:first-child{{position:sticky;left:0;background:var(--paper);white-space:normal;min-width:4rem;
-max-width:40vw;overflow-wrap:anywhere}}
+tr>:first-child{{position:sticky;left:0;background:var(--paper);white-space:normal;
+min-width:8rem;max-width:40vw;overflow-wrap:break-word}}
 thead th{{vertical-align:bottom}}
 .charts{{display:grid;gap:1.5rem 2rem;
 grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr))}}
