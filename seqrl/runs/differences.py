@@ -47,7 +47,7 @@ def from_defaults(agent: Mapping[str, Any]) -> list[Difference]:
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
     """Compare plain data, in the order of the first."""
-    before, after = _flat(first), _flat(second)
+    before, after = flat(first), flat(second)
     return [
         Difference(field=name, first=was, second=now)
         for name in dict.fromkeys([*before, *after])
@@ -55,11 +55,12 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Dif
     ]
 
 
-def _flat(plain: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+def flat(plain: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return nested plain data as one mapping: inner names by dots."""
     found: dict[str, Any] = {}
     for name, value in plain.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{path}{name}.")
+            found |= flat(value, f"{path}{name}.")
         else:
             found[f"{path}{name}"] = value
     return found

@@ -1,0 +1,71 @@
+"""HTML made so that no text can be markup: whatever is put in is escaped, by one function.
+
+Names of elements and attributes are ours and are written as they stand; everything between and in
+them may be anybody's. SVG inside a page is made in the same way.
+"""
+
+import re
+from dataclasses import dataclass
+
+SPECIAL = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
+ENDS = range(0x10000, 0x110001, 0x10000)
+STRANGE = re.compile(
+    "["
+    "&<>\"'"
+    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and new line
+    "\u202a-\u202e\u2066-\u2069"  # they turn the text around that follows
+    "\ud800-\udfff"  # halves of characters, which no file can hold
+    "\ufdd0-\ufdef"  # and these are none
+    + "".join(f"{chr(end - 2)}{chr(end - 1)}" for end in ENDS)
+    + "]"
+)
+"""What cannot stand in a page as it is."""
+
+EMPTY = {"br", "circle", "line", "link", "meta", "path", "polyline", "rect"}
+"""Elements that hold nothing."""
+DRAWN = {"circle", "line", "path", "polyline", "rect"}
+"""Those of SVG, which are closed in themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Markup:
+    """A piece of a page. It is no text: text becomes one by being escaped, and in no other way."""
+
+    source: str
+
+
+def escaped(text: str) -> str:
+    """Write text so that it is read as text, in an element as in an attribute. What no page can
+    hold is shown as Python would write it."""
+    return STRANGE.sub(_shown, text) if STRANGE.search(text) else text
+
+
+def _shown(found: "re.Match[str]") -> str:
+    return SPECIAL.get(found[0]) or found[0].encode("unicode_escape").decode()
+
+
+def tag(name: str, /, *content: str | Markup, **attributes: str | float | None) -> Markup:
+    """Make an element. An attribute that is a word of Python is written with _ after it, a dash
+    as _ (`class_`, `aria_label`); one that is None is left out."""
+    opening = name + "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escaped(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    if name in EMPTY:
+        assert not content, f"{name} holds nothing"
+        return Markup(f"<{opening}/>" if name in DRAWN else f"<{opening}>")
+    return Markup(f"<{opening}>{together(*content).source}</{name}>")
+
+
+def style_sheet(rules: str) -> Markup:
+    """Make an element of rules of ours, which are not escaped there: nobody else's belong in."""
+    assert "<" not in rules
+    return Markup(f"<style>{rules}</style>")
+
+
+def together(*content: str | Markup) -> Markup:
+    """Put one after the other; what is text is escaped."""
+    return Markup(
+        "".join(one.source if isinstance(one, Markup) else escaped(one) for one in content)
+    )
