@@ -92,6 +92,32 @@ def figures(
     say(f"{counted(drawn, 'figure')} in {out}, each as .png, .svg and .csv")
 
 
+def page(
+    places: PLACES = None,
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("page.html"),
+    experiment: EXPERIMENT = None,
+    task: TASK = None,
+    agent: AGENT = None,
+    seed: SEED = None,
+    mixed: MIXED = "",
+) -> None:
+    """Make one HTML file of everything: tables, figures, and each run's settings, curve, episodes
+    and versions, or why it failed.
+
+    The file loads nothing and runs nothing: it may be sent, archived, and opened without a network.
+
+    seqrl page results --out hopper.html --task 'hopper-*'
+    """
+    from seqrl.progress import counted
+    from seqrl.report.page import page as page_of
+    from seqrl.report.summary import summary_of
+
+    records = records_at(places, experiment=experiment, task=task, agent=agent, seed=seed)
+    summary = summary_of(records, mixed=kinds_in(mixed))
+    write(out, page_of(summary))
+    say(f"{counted(len(summary.records), 'run')} on {out}")
+
+
 def write(file: Path, text: str | bytes) -> None:
     """Put something in the place of a file."""
     from seqrl.data.whole import replace_file
