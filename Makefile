@@ -32,8 +32,8 @@ check: install  ## Lint, types and tests: what CI runs
 	@$(MAKE) --no-print-directory verify
 	@$(BIN)/python -m pytest -n 2
 
-report: install  ## Write tables, figures and page of results/ again from its records
-	@PATH=$(BIN):$$PATH .ci/report results
+report: install  ## Write tables, figures and page of results/embedded again from its records
+	@PATH=$(BIN):$$PATH .ci/report results/embedded
 
 verify: install  ## Do the committed tables, figures and page follow from the committed records?
 	@PATH=$(BIN):$$PATH .ci/verify

@@ -45,9 +45,9 @@ nav ul{{list-style:none;padding:0;display:flex;flex-wrap:wrap;gap:.25rem 1.25rem
 table{{border-collapse:collapse;font-variant-numeric:tabular-nums}}
 caption{{text-align:left;padding:.25rem 0;caption-side:top;max-width:calc(100vw - 4rem)}}
 caption h3{{color:var(--text);margin:0}}
-th,td{{padding:.3rem .75rem .3rem 0;border-bottom:1px solid var(--line);text-align:right;
+th,td{{padding:.3rem 0 .3rem 1.25rem;border-bottom:1px solid var(--line);text-align:right;
 vertical-align:top;white-space:nowrap;overflow-wrap:normal}}
-th:first-child,td:first-child{{text-align:left}}
+th:first-child,td:first-child{{text-align:left;padding-left:0}}
 tr>:first-child{{position:sticky;left:0;background:var(--paper);white-space:normal;
 min-width:8rem;max-width:40vw;overflow-wrap:break-word}}
 thead th{{vertical-align:bottom}}
