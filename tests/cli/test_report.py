@@ -1,0 +1,118 @@
+"""`seqrl table`, `seqrl figures`, `seqrl page`: from records in a folder to files."""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ended
+from tests.runs.recorded import TASK, evaluated, recorded, write_all
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Two agents, one of them with a seed that failed, and a file that is cut off."""
+    facts = {"target_rule": "given", "target_return": 90.0}
+    died = evaluated([[10], [20]], name="DT", facts=facts, seed=1)
+    *_, bad = write_all(
+        tmp_path,
+        evaluated([[10], [40]]),
+        evaluated([[10], [60]], seed=1),
+        evaluated([[10], [20]], name="DT", facts=facts),
+        replace(died, status="failed", evaluations=[], error="Traceback: it died"),
+        recorded([1], seed=5),
+    )
+    bad.write_text("{")
+    return tmp_path
+
+
+def test_the_table(seqrl: Run, results: Path) -> None:
+    """What cannot be read is said, and left out; what failed is seen."""
+    ended = seqrl("table", results)
+    assert ended.status == 0 and "It is left out." in ended.err
+    assert f"| agent | {TASK} |" in ended.out and "| BC | 25.0 ± 7.1 (2) |" in ended.out
+    assert "| DT | 10.0 (1), failed (1 of 2) |" in ended.out
+    only = seqrl("table", results, "--agent", "D*", "--seed", 0).out
+    assert "BC" not in only and "| DT | 10.0 |" in only
+
+
+def test_formats_and_files(seqrl: Run, results: Path, tmp_path: Path) -> None:
+    """Each is what its ending says, in a folder that need not be there."""
+    for format_ in ("md", "csv", "latex", "json"):
+        out = tmp_path / "new" / f"t.{format_}"
+        ended = seqrl("table", results, "--format", format_, "--out", out)
+        assert ended.status == 0 and str(out) in ended.out
+        assert out.read_text() == seqrl("table", results, "--format", format_).out
+    assert json.loads((tmp_path / "new/t.json").read_text())["cells"][0]["agent"] == "BC"
+
+
+def test_a_file_named_twice_counts_once(seqrl: Run, results: Path) -> None:
+    """`seqrl table results results/runs/*` is easily typed."""
+    files = sorted(results.rglob("seed-0-*.json"))
+    assert seqrl("table", results, *files).out == seqrl("table", results).out
+    assert "| BC | 20.0 |" in seqrl("table", files[0], "--agent", "BC").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--format", "xls"], "--format xls: there are md, csv, latex, json"),
+        (["--mixed", "all"], "cannot be told to differ in all"),
+        (["--agent", "nobody"], "No record is of that kind"),
+    ],
+)
+def test_mistakes(seqrl: Run, results: Path, arguments: list[str], said: str) -> None:
+    """A sentence, and status 2."""
+    ended = seqrl("table", results, *arguments)
+    assert ended.status == 2 and said in ended.err, ended.err
+
+
+def test_no_folder_no_records(seqrl: Run, tmp_path: Path) -> None:
+    """The usual first mistake: another folder."""
+    ended = seqrl("table", tmp_path / "nowhere")
+    assert ended.status == 2 and "There is no folder" in ended.err
+    ended = seqrl("page", tmp_path, "--out", tmp_path / "p.html")
+    assert ended.status == 2 and "no records" in ended.err
+
+
+def test_told_to_mix(seqrl: Run, tmp_path: Path) -> None:
+    """Refused first, with both records named; then put together, and said."""
+    write_all(tmp_path, recorded([2]), recorded([4], seed=1, protocol=1))
+    ended = seqrl("table", tmp_path)
+    assert ended.status == 2 and "seed 0" in ended.err and "--mixed protocol" in ended.err
+    ended = seqrl("table", tmp_path, "--mixed", "protocol")
+    assert ended.status == 0 and "although records differ in protocol" in ended.out
+
+
+def test_the_figures(seqrl: Run, results: Path, tmp_path: Path) -> None:
+    """Each has the numbers behind it; what cannot be drawn says why."""
+    out = tmp_path / "figures"
+    ended = seqrl("figures", results, "--out", out)
+    assert ended.status == 0 and "no profiles: they need five seeds" in ended.err
+    assert "no seconds-per-decision" in ended.err, "these records have no lengths"
+    names = {file.stem for file in out.iterdir()}
+    assert names == {"scores", "learning-curves", "score-by-budget", "asked-achieved"}
+    with (out / "scores.csv").open() as file:
+        rows = [*csv.DictReader(file)]
+    assert [(row["agent"], row["seed"], row["score"]) for row in rows] == [
+        ("BC", "0", "20.0"),
+        ("BC", "1", "30.0"),
+        ("DT", "0", "10.0"),
+    ]
+    assert rows[0]["environment"] == "Hopper-v4" and rows[0]["checkpoint_rule"] == "last"
+
+
+def test_the_page(seqrl: Run, results: Path, tmp_path: Path) -> None:
+    """One file, with everything."""
+    out = tmp_path / "page.html"
+    ended = seqrl("page", results, "--out", out)
+    assert ended.status == 0 and f"4 runs on {out}" in ended.out
+    assert out.read_text().startswith("<!DOCTYPE html>")
+    (tmp_path / "folder").mkdir()
+    ended = seqrl("page", results, "--out", tmp_path / "folder")
+    assert ended.status == 2 and "--out" in ended.err

@@ -1,0 +1,95 @@
+"""What figures show is what the records say."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from seqrl.report.scores import profile
+from seqrl.report.series import THRESHOLDS, all_series, profiles
+from seqrl.report.tables import score_table
+from seqrl.runs.record import RunRecord
+from tests.report.test_blocks import OTHER, made
+from tests.runs.recorded import TASK, evaluated, recorded
+
+
+def several() -> list[RunRecord]:
+    asks = {"target_rule": "given", "target_return": 70.0}
+    twice = evaluated([[10, 20], [30, 50]], name="DT", seed=1, facts=asks)
+    for one, seconds in zip(twice.evaluations, (3.0, 6.0), strict=True):
+        one.update(seconds=seconds)  # type: ignore[attr-defined]
+        for episode, length in zip(one["episodes"], (100, 200), strict=True):
+            episode["length"] = length
+    return [recorded([40]), twice, recorded(seed=3, name="failed")]
+
+
+def test_values_by_hand() -> None:
+    """A curve of returns with a score's name, or the first evaluation's score as the last's."""
+    found = {series.name: series for series in all_series(several())}
+    assert [(p.agent, p.seed, p.y) for p in found["scores"].points] == [
+        ("BC", 0, 20),
+        ("DT", 1, 20),
+    ]
+    updates = several()[1].agent["training"]["updates"]
+    assert [(p.x, p.y) for p in found["learning-curves"].points] == [
+        (updates / 2, 7.5),
+        (updates, 20.0),
+    ]
+    budget = [(p.agent, p.x, p.y) for p in found["score-by-budget"].points]
+    assert budget == [("BC", 120, 20), ("DT", 60, 7.5), ("DT", 120, 20)]
+    assert [(p.x, p.y) for p in found["asked-achieved"].points] == [(70, 40)]
+    assert [(p.agent, p.y) for p in found["seconds-per-decision"].points] == [("DT", 0.02)]
+
+
+def test_order_of_reading_changes_nothing() -> None:
+    """The files behind the figures are compared byte for byte."""
+    records = several()
+    expected = all_series(records)
+    random.Random(1).shuffle(records)
+    assert all_series(records) == expected
+
+
+def test_what_was_interrupted_has_no_time() -> None:
+    """Of an evaluation that was killed in between nobody knows how long it took."""
+    records = [several()[1]]
+    for one in records[0].evaluations:
+        one.update(seconds=None)  # type: ignore[attr-defined]
+    (seconds,) = [s for s in all_series(records) if s.name == "seconds-per-decision"]
+    assert not seconds.points and "interrupted" in seconds.why_empty
+
+
+def test_without_reference_it_is_the_return() -> None:
+    """There is no score to show."""
+    (scores, *_) = all_series([recorded([40, 50], reference=None)])
+    assert scores.points[0].y == 45
+
+
+def test_profiles_need_five_seeds() -> None:
+    """Shares of six runs are steps of a sixth."""
+    few = {"BC": {TASK: [1.0, 2, 3], OTHER: [5.0, 6, 7]}}
+    assert profiles(score_table(made(few))) == []
+    many = {"BC": {TASK: [1.0, 20, 30, 40, 50], OTHER: [5.0, 60, 70, 80, 90]}}
+    table = score_table(made(many))
+    found = profiles(table)
+    runs = table.runs_on_all("BC")
+    assert runs is not None
+    assert [p.share for p in found] == pytest.approx(profile(runs, THRESHOLDS).tolist())
+    for point in found:
+        assert point.interval is not None
+        assert point.interval.low - 1e-9 <= point.share <= point.interval.high + 1e-9
+
+
+def test_of_unknown_coverage_there_is_no_band() -> None:
+    """Eleven seeds: nobody has tried how often that band holds the truth."""
+    eleven = {"BC": {TASK: [float(n) for n in range(11)]}}
+    assert {point.interval for point in profiles(score_table(made(eleven)))} == {None}
+
+
+def test_a_failed_run_is_no_point() -> None:
+    """Its score is not zero; it has none."""
+    failed = replace(recorded(seed=1), status="failed")
+    assert all(
+        p.agent == "BC" and p.seed == 0
+        for s in all_series([recorded([4]), failed])
+        for p in s.points
+    )
