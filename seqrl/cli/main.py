@@ -9,6 +9,7 @@ import typer
 
 from seqrl.cli import (
     attention,
+    audit,
     behaviours,
     bench,
     compare,
@@ -48,6 +49,7 @@ app.command("runs")(runs.runs)
 app.command("table")(report.table)
 app.command("figures")(report.figures)
 app.command("page")(report.page)
+app.command("audit")(audit.audit)
 app.command("selection")(selection.selection)
 app.command("reproduce")(reproduce.reproduce)
 app.command("play")(play.play)
