@@ -241,7 +241,7 @@ def _decades(values: Sequence[float], start: float, end: float) -> tuple[Where, 
     least, most = min(values), max(values)
     assert least > 0, "a logarithm of what is not above zero"
     low, high = math.log10(least), math.log10(most)
-    several = (1, 2, 5) if high - low < 2 else (1,)
+    several = (1, 2, 5) if high - low < 1.5 else (1,)
     steps = [
         factor * 10.0**power
         for power in range(math.floor(low + 1e-9), math.ceil(high - 1e-9) + 1)
