@@ -2,7 +2,8 @@
 
 import math
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -36,9 +37,9 @@ EVALUATION: Mapping[str, Any] = {
     "episodes": Sequence[Inside],
 }
 REFERENCE = {"minimum": float, "maximum": float}
-EPISODE = {"return": float}
 TRAINING = {"updates": int, "seconds": float, "updates_per_second": float}
 CHECKPOINT = {"sha256": str}
+RECORD = get_type_hints(RunRecord)
 
 DAMAGED = "is not a whole record of seqrl: {}. Remove it, and run it again."
 
@@ -69,7 +70,7 @@ def _problem(record: RunRecord) -> str:
             f"was written by a newer seqrl (protocol {protocol}; this one knows up to {PROTOCOL}). "
             "Update seqrl; nothing of it is read."
         )
-    for name in _lacking(vars(record), get_type_hints(RunRecord)):
+    for name in _lacking(vars(record), RECORD):
         return DAMAGED.format(f"{name} is not what it should be")
     for place, lacking in _all_lacking(record):
         return DAMAGED.format(f"{place}.{lacking} is not what it should be")
@@ -98,27 +99,33 @@ def _all_lacking(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield from (("checkpoint", name) for name in _lacking(record.checkpoint, CHECKPOINT))
     for evaluation in record.evaluations:
         yield from (("evaluations", name) for name in _lacking(evaluation, EVALUATION))
-        for episode in evaluation["episodes"]:
-            yield from (("episodes", name) for name in _lacking(episode, EPISODE))
+        if not all(map(_is(float), (one.get("return") for one in evaluation["episodes"]))):
+            yield "episodes", "return"
 
 
 def _lacking(plain: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
-    return [n for n, hint in needed.items() if n not in plain or not _fits(plain[n], hint)]
+    return [
+        name for name, kind in needed.items() if name not in plain or not _is(kind)(plain[name])
+    ]
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    """Say whether what JSON gave is of a kind."""
-    origin, inner = get_origin(hint) or hint, get_args(hint)
-    if hint is Any:
-        return True
+@cache
+def _is(kind: Any) -> Callable[[Any], bool]:
+    """Return what says whether a value that JSON gave is of a kind."""
+    origin, inner = get_origin(kind) or kind, get_args(kind)
+    if kind is Any:
+        return lambda value: True
     if origin in (Union, types.UnionType):
-        return any(_fits(value, one) for one in inner)
+        either = [_is(one) for one in inner]
+        return lambda value: any(fits(value) for fits in either)
     if origin is Literal:
-        return value in inner
+        return lambda value: value in inner
     if origin is Sequence:
-        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
+        item = _is(inner[0])
+        return lambda value: isinstance(value, list) and all(map(item, value))
     if origin is Mapping:
-        return isinstance(value, dict) and all(_fits(item, inner[1]) for item in value.values())
-    if hint is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is hint
+        item = _is(inner[1])
+        return lambda value: isinstance(value, dict) and all(map(item, value.values()))
+    if kind is float:
+        return lambda value: type(value) in (int, float) and math.isfinite(value)
+    return lambda value: type(value) is kind
