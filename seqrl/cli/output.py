@@ -39,7 +39,7 @@ def say_json(content: Any) -> None:
 
 def one_decimal(value: float) -> str:
     """Write a number with one decimal and no minus before a zero."""
-    return f"{round(value, 1) + 0.0:,.1f}"
+    return f"{value:z,.1f}"
 
 
 def say_table(

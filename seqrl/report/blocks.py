@@ -28,7 +28,7 @@ class Block:
 
 def number(value: float) -> str:
     """Write a number with one decimal and no minus before a zero."""
-    return f"{round(value, 1) + 0.0:.1f}"
+    return f"{value:z.1f}"
 
 
 def title_of(table: ScoreTable) -> str:
@@ -215,7 +215,7 @@ def _notes_over_tasks(table: ScoreTable, known: dict[str, Sample], summed: bool)
 def _estimate(found: Estimate | None, digits: int = 1) -> str:
     if found is None:
         return NONE
-    said = f"{round(found.value, digits) + 0.0:.{digits}f}"
+    said = f"{found.value:z.{digits}f}"
     if found.interval is None:
         return said
     low, high = found.interval.low, found.interval.high

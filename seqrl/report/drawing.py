@@ -288,4 +288,4 @@ def _scale(low: float, high: float, start: float, end: float) -> Where:
 
 def _number(value: float) -> str:
     """Write a place: to a tenth, without a zero behind the point or a minus before a zero."""
-    return f"{round(value, 1) + 0.0:.1f}".removesuffix(".0")
+    return f"{value:z.1f}".removesuffix(".0")

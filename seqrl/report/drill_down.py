@@ -142,7 +142,7 @@ def _after(one: Mapping[str, Any]) -> str:
 
 
 def _list(returns: Sequence[float]) -> str:
-    return ", ".join(f"{round(value, 1) + 0.0:.1f}" for value in returns)
+    return ", ".join(f"{value:z.1f}" for value in returns)
 
 
 def _returns(one: Mapping[str, Any]) -> list[float]:
@@ -176,7 +176,7 @@ def _said(value: Any) -> str:
 
 def one_decimal(value: float | None) -> str:
     """Write a number with one decimal and no minus before a zero; nothing as a dash."""
-    return "-" if value is None else f"{round(value, 1) + 0.0:,.1f}"
+    return "-" if value is None else f"{value:z,.1f}"
 
 
 def scrolled(table: Markup, label: str) -> Markup:

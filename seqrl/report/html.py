@@ -27,7 +27,7 @@ DRAWN = {"circle", "line", "path", "polyline", "rect"}
 """Those of SVG, which are closed in themselves."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Markup:
     """A piece of a page. It is no text: text becomes one by being escaped, and in no other way."""
 
@@ -47,11 +47,10 @@ def _shown(found: "re.Match[str]") -> str:
 def tag(name: str, /, *content: str | Markup, **attributes: str | float | None) -> Markup:
     """Make an element. An attribute that is a word of Python is written with _ after it, a dash
     as _ (`class_`, `aria_label`); one that is None is left out."""
-    opening = name + "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escaped(str(value))}"'
-        for key, value in attributes.items()
-        if value is not None
-    )
+    opening = name
+    for key, value in attributes.items():
+        if value is not None:
+            opening += f' {key.rstrip("_").replace("_", "-")}="{escaped(str(value))}"'
     if name in EMPTY:
         assert not content, f"{name} holds nothing"
         return Markup(f"<{opening}/>" if name in DRAWN else f"<{opening}>")
@@ -67,5 +66,5 @@ def style_sheet(rules: str) -> Markup:
 def together(*content: str | Markup) -> Markup:
     """Put one after the other; what is text is escaped."""
     return Markup(
-        "".join(one.source if isinstance(one, Markup) else escaped(one) for one in content)
+        "".join([one.source if isinstance(one, Markup) else escaped(one) for one in content])
     )
