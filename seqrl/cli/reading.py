@@ -24,6 +24,13 @@ TASK = Annotated[
     str | None, typer.Option(help="Only these, by full or short name, e.g. 'hopper-*'.")
 ]
 AGENT = Annotated[str | None, typer.Option(help="Only this, e.g. 'BC*'.")]
+CHANGED = Annotated[
+    str | None,
+    typer.Option(
+        help="Only runs in which this was changed of their experiment, e.g. 'times=4'; '' for "
+        "those in which nothing was."
+    ),
+]
 SEED = Annotated[int | None, typer.Option(help="Only this.")]
 MIXED = Annotated[
     str,
@@ -41,16 +48,24 @@ def records_at(
     experiment: str | None = None,
     task: str | None = None,
     agent: str | None = None,
+    changed: str | None = None,
     seed: int | None = None,
 ) -> "list[RunRecord]":
     """Read the records of some places, and choose; what cannot be read is said, and left out."""
+    from seqrl.errors import SeqrlError
     from seqrl.runs.records import chosen_from
 
-    found = chosen_from(places or [Path("results")]).matching(
-        experiment=experiment, task=task, agent=agent, seed=seed
+    named = places or [Path("results")]
+    found = chosen_from(named).matching(
+        experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
     )
     for unread in found.unread:
         remark(f"{unread.why} It is left out.")
+    if not found.found:
+        raise SeqrlError(
+            f"There are no records in {', '.join(map(str, named))}. A results folder has them in a "
+            "folder `runs`; `seqrl bench` makes some."
+        )
     return [one.record for one in found.found]
 
 

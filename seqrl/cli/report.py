@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from seqrl.cli.output import remark, say
-from seqrl.cli.reading import AGENT, EXPERIMENT, MIXED, PLACES, SEED, TASK, kinds_in, records_at
+from seqrl.cli.reading import (
+    AGENT,
+    CHANGED,
+    EXPERIMENT,
+    MIXED,
+    PLACES,
+    SEED,
+    TASK,
+    kinds_in,
+    records_at,
+)
 
 
 def table(
@@ -20,6 +30,7 @@ def table(
     experiment: EXPERIMENT = None,
     task: TASK = None,
     agent: AGENT = None,
+    changed: CHANGED = None,
     seed: SEED = None,
     mixed: MIXED = "",
 ) -> None:
@@ -38,7 +49,9 @@ def table(
 
     if format_ not in FORMATS:
         raise UnknownName(f"--format {format_}: there are {', '.join(FORMATS)}.")
-    records = records_at(places, experiment=experiment, task=task, agent=agent, seed=seed)
+    records = records_at(
+        places, experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
+    )
     text = written(summary_of(records, mixed=kinds_in(mixed)), format_)
     if out is None:
         say(text.rstrip("\n"))
@@ -53,6 +66,7 @@ def figures(
     experiment: EXPERIMENT = None,
     task: TASK = None,
     agent: AGENT = None,
+    changed: CHANGED = None,
     seed: SEED = None,
     mixed: MIXED = "",
 ) -> None:
@@ -69,7 +83,9 @@ def figures(
     from seqrl.report.series import all_series, profiles
     from seqrl.report.summary import summary_of
 
-    records = records_at(places, experiment=experiment, task=task, agent=agent, seed=seed)
+    records = records_at(
+        places, experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
+    )
     summary = summary_of(records, mixed=kinds_in(mixed))
     drawn = 0
     for series in all_series(summary.records):
@@ -98,6 +114,7 @@ def page(
     experiment: EXPERIMENT = None,
     task: TASK = None,
     agent: AGENT = None,
+    changed: CHANGED = None,
     seed: SEED = None,
     mixed: MIXED = "",
 ) -> None:
@@ -112,7 +129,9 @@ def page(
     from seqrl.report.page import page as page_of
     from seqrl.report.summary import summary_of
 
-    records = records_at(places, experiment=experiment, task=task, agent=agent, seed=seed)
+    records = records_at(
+        places, experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
+    )
     summary = summary_of(records, mixed=kinds_in(mixed))
     write(out, page_of(summary))
     say(f"{counted(len(summary.records), 'run')} on {out}")

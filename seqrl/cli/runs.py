@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqrl.cli.output import one_decimal, remark, say, say_json, say_table
+from seqrl.cli.reading import AGENT, CHANGED, EXPERIMENT, SEED, TASK
 from seqrl.cli.run import RESULTS
 from seqrl.cli.tasks import JSON
 from seqrl.progress import counted
@@ -32,12 +33,11 @@ def runs(
         ),
     ] = None,
     results: RESULTS = Path("results"),
-    experiment: Annotated[str | None, typer.Option(help="Only this; * and ? fit anything.")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="Only these, by full or short name, e.g. 'hopper-*'.")
-    ] = None,
-    agent: Annotated[str | None, typer.Option(help="Only this, e.g. 'BC*'.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Only this.")] = None,
+    experiment: EXPERIMENT = None,
+    task: TASK = None,
+    agent: AGENT = None,
+    changed: CHANGED = None,
+    seed: SEED = None,
     status: Annotated[str | None, typer.Option(help="Only this: done or failed.")] = None,
     as_json: JSON = False,
 ) -> None:
@@ -54,7 +54,7 @@ def runs(
     there = None
     if not texts or not all(Path(text).is_file() for text in texts):
         there = records_below(results).matching(
-            experiment=experiment, task=task, agent=agent, seed=seed, status=status
+            experiment=experiment, task=task, agent=agent, changed=changed, seed=seed, status=status
         )
     chosen = [record_at(text, there) for text in texts]
     if len(chosen) == 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from seqrl.cli.output import remark, say, say_json, say_table
-from seqrl.cli.reading import AGENT, EXPERIMENT, MIXED, SEED, TASK, kinds_in, records_at
+from seqrl.cli.reading import AGENT, CHANGED, EXPERIMENT, MIXED, SEED, TASK, kinds_in, records_at
 from seqrl.cli.tasks import JSON
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def selection(
     experiment: EXPERIMENT = None,
     task: TASK = None,
     agent: AGENT = None,
+    changed: CHANGED = None,
     seed: SEED = None,
     mixed: MIXED = "",
     as_json: JSON = False,
@@ -55,7 +56,9 @@ def selection(
     records: list[RunRecord] = []
     if len(tables) < len(named) or not named:
         others = [place for place in named if place not in tables]
-        records = records_at(others, experiment=experiment, task=task, agent=agent, seed=seed)
+        records = records_at(
+            others, experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
+        )
     sweeps = [read_sweep(table) for table in dict.fromkeys(tables)]
     candidates = checkpoints_of(records, kinds_in(mixed)) + targets_of(sweeps, records)
     left_out = Counter(why for record in records if (why := why_not(record)))
@@ -88,7 +91,7 @@ def _refuse(left_out: Counter[str]) -> None:
 
     why = "; ".join(_runs(count, why) for why, count in left_out.items())
     raise SeqrlError(
-        f"There is nothing to choose from: {why or 'there are no records'}. Several checkpoints "
+        f"There is nothing to choose from: {why}. Several checkpoints "
         "come from `seqrl bench --times 5`, several targets from `seqrl targets CHECKPOINT`."
     )
 

@@ -123,8 +123,8 @@ def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
             )
             raise SeqrlError(
                 f"{named(other)} and {named(record)} have one seed, and would count twice in one "
-                f"cell; they differ in {differ or 'nothing'}. Choose one of them, by experiment "
-                "for instance, or remove the other's file."
+                f"cell; they differ in {differ or 'nothing'}. Choose one of them, by --experiment "
+                "or --changed for instance, or remove the other's file."
             )
 
 
@@ -166,8 +166,8 @@ def _refuse(
             raise SeqrlError(
                 f"{named(records[0])} and {named(record)} do not belong into one {where}: they "
                 f"differ in {one.field}, {one.first} and {one.second}. Choose one kind of them, by "
-                f"--experiment, --task or --agent{way}; `seqrl runs HASH HASH` shows all "
-                "differences."
+                f"--experiment, --task, --agent or --changed{way}; `seqrl runs HASH HASH` shows "
+                "all differences."
             )
 
 

@@ -67,6 +67,7 @@ class Records:
         experiment: str | None = None,
         task: str | None = None,
         agent: str | None = None,
+        changed: str | None = None,
         seed: int | None = None,
         status: str | None = None,
     ) -> "Records":
@@ -78,6 +79,7 @@ class Records:
                 (experiment, {record.experiment}),
                 (task, names_of(record.task["name"])),
                 (agent, {record.name}),
+                (changed, {" ".join(record.changed)}),
                 (status, {record.status}),
             )
             return (seed is None or record.seed == seed) and all(
@@ -96,6 +98,7 @@ class Records:
             "experiments": {record.experiment for record in all_},
             "tasks": {record.task["name"] for record in all_},
             "agents": {record.name for record in all_},
+            "changes": {" ".join(record.changed) or "none" for record in all_},
             "seeds": {record.seed for record in all_},
             "statuses": {record.status for record in all_},
         }

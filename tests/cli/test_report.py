@@ -51,6 +51,23 @@ def test_formats_and_files(seqrl: Run, results: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "new/t.json").read_text())["cells"][0]["agent"] == "BC"
 
 
+def test_runs_that_differ_in_what_was_changed_are_told_apart(seqrl: Run, tmp_path: Path) -> None:
+    """Two launches with one setting changed between them fill one folder."""
+    write_all(tmp_path, evaluated([[10], [40]], changed=["times=2"]), recorded([60], changed=[]))
+    refused = seqrl("table", tmp_path)
+    assert refused.status == 2 and "--changed" in refused.err
+    assert "| BC | 20.0 |" in seqrl("table", tmp_path, "--changed", "times=*").out
+    assert "| BC | 30.0 |" in seqrl("table", tmp_path, "--changed", "").out
+    other = seqrl("table", tmp_path, "--changed", "times=3")
+    assert other.status == 2 and "changes none, times=2" in other.err
+
+
+def test_a_folder_without_records_is_named(seqrl: Run, results: Path) -> None:
+    """Who names the folder inside is told which one is meant."""
+    ended = seqrl("page", results / "runs")
+    assert ended.status == 2 and str(results / "runs") in ended.err and "`runs`" in ended.err
+
+
 def test_a_file_named_twice_counts_once(seqrl: Run, results: Path) -> None:
     """`seqrl table results results/runs/*` is easily typed."""
     files = sorted(results.rglob("seed-0-*.json"))

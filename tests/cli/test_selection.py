@@ -93,7 +93,7 @@ def test_where_nothing_can_be_said(seqrl: Run, tmp_path: Path) -> None:
     assert "1 run failed" in ended.err and "`seqrl targets CHECKPOINT`" in ended.err
     (tmp_path / "empty").mkdir()
     ended = seqrl("selection", tmp_path / "empty")
-    assert ended.status == 2 and "there are no records" in ended.err
+    assert ended.status == 2 and "There are no records in" in ended.err
     (tmp_path / "b.csv").write_text("my,own\n1,2\n")
     ended = seqrl("selection", tmp_path / "b.csv")
     assert ended.status == 2 and "no table of `seqrl targets`" in ended.err
