@@ -85,7 +85,7 @@ def _evaluations(record: RunRecord, ends: tuple[float, float]) -> Markup:
             tag("thead", head),
             tag("tbody", *(_evaluation(one, ends) for one in record.evaluations)),
         ),
-        f"Evaluations of {record.name}, seed {record.seed}",
+        f"Evaluations of {record.name} on {record.task['name']}, seed {record.seed}",
     )
 
 
@@ -181,4 +181,4 @@ def one_decimal(value: float | None) -> str:
 
 def scrolled(table: Markup, label: str) -> Markup:
     """Put a table into a box of its own that scrolls where the page is narrow."""
-    return tag("div", table, class_="scroll", tabindex="0", role="region", aria_label=label)
+    return tag("section", table, class_="scroll", tabindex="0", aria_label=label)

@@ -75,6 +75,8 @@ def test_tables_and_headings_can_be_followed_by_ear() -> None:
     for table in document.iter("table"):
         assert table.find("caption") is not None
         assert all(cell.get("scope") for cell in table.iter("th"))
+    regions = [one.get("aria-label") for one in document.iter("section")]
+    assert all(regions) and len(regions) == len(set(regions)), "each is told by its name"
     for drawing in document.iter("{http://www.w3.org/2000/svg}svg"):
         assert drawing.get("role") == "img" or drawing.get("aria-hidden") == "true"
 
@@ -103,8 +105,8 @@ def test_no_record_can_run_or_load_anything() -> None:
     failed = recorded(seed=9, name=f"{HOSTILE} too", error=HOSTILE, task=f"seqrl/{HOSTILE}")
     document = parsed([record, replace(failed, agent=record.agent)])
     known = {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "h3", "p", "nav",
-             "ul", "li", "a", "div", "table", "caption", "thead", "tbody", "tr", "th", "td",
-             "figure", "figcaption", "strong", "details", "summary", "dl", "dt", "dd", "pre",
+             "ul", "li", "a", "div", "section", "table", "caption", "thead", "tbody", "tr", "th",
+             "td", "figure", "figcaption", "strong", "details", "summary", "dl", "dt", "dd", "pre",
              "svg", "desc", "g", "rect", "path", "line", "polyline", "text", "circle"}  # fmt: skip
     for element in document.iter():
         name = str(element.tag).rpartition("}")[2]
