@@ -76,7 +76,7 @@ def test_tables_and_headings_can_be_followed_by_ear() -> None:
         assert table.find("caption") is not None
         assert all(cell.get("scope") for cell in table.iter("th"))
     regions = [one.get("aria-label") for one in document.iter("section")]
-    assert all(regions) and len(regions) == len(set(regions)), "each is told by its name"
+    assert len({*filter(None, regions)}) == len(regions) > 1, "each is told by its name"
     for drawing in document.iter("{http://www.w3.org/2000/svg}svg"):
         assert drawing.get("role") == "img" or drawing.get("aria-hidden") == "true"
 
