@@ -21,7 +21,7 @@ STRANGE = re.compile(
 )
 """What cannot stand in a page as it is."""
 
-EMPTY = {"br", "circle", "line", "link", "meta", "path", "polyline", "rect"}
+EMPTY = {"br", "circle", "line", "link", "meta", "path", "polyline", "rect", "wbr"}
 """Elements that hold nothing."""
 DRAWN = {"circle", "line", "path", "polyline", "rect"}
 """Those of SVG, which are closed in themselves."""

@@ -90,11 +90,17 @@ def _block(block: Block) -> list[Markup]:
     made = tag(
         "table",
         tag("caption", tag("h3", block.title)),
-        tag("thead", tag("tr", *(tag("th", title, scope="col") for title in block.head))),
+        tag("thead", tag("tr", *(_head_of(title) for title in block.head))),
         tag("tbody", *rows),
     )
     notes = [tag("p", note, class_="note") for note in block.notes]
     return [scrolled(made, block.title), *notes]
+
+
+def _head_of(title: str) -> Markup:
+    """Make the head of a column; a full data name may break behind its family."""
+    family, slash, rest = title.partition("/")
+    return tag("th", family + slash, *([tag("wbr")] if slash else []), rest, scope="col")
 
 
 # ---- runs ----------------------------------------------------------------------------------------

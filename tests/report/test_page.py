@@ -107,7 +107,8 @@ def test_no_record_can_run_or_load_anything() -> None:
     known = {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "h3", "p", "nav",
              "ul", "li", "a", "div", "section", "table", "caption", "thead", "tbody", "tr", "th",
              "td", "figure", "figcaption", "strong", "details", "summary", "dl", "dt", "dd", "pre",
-             "svg", "desc", "g", "rect", "path", "line", "polyline", "text", "circle"}  # fmt: skip
+             "svg", "desc", "g", "rect", "path", "line", "polyline", "text", "circle",
+             "wbr"}  # fmt: skip
     for element in document.iter():
         name = str(element.tag).rpartition("}")[2]
         assert name in known, name
