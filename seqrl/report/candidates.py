@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqrl.errors import DataError, SeqrlError
+from seqrl.progress import counted
 from seqrl.report.belonging import (
     Kind,
     named,
@@ -137,8 +138,9 @@ def _targets(sweep: Sweep, record: RunRecord | None) -> Candidates:
     names = sweep.targets
     if len(names) < 2 or sweep.episodes < 2:
         raise SeqrlError(
-            f"{_sweep_named(sweep)} has {len(names)} target(s) of {sweep.episodes} episode(s): to "
-            "choose honestly takes two of each. `seqrl targets CHECKPOINT` plays more."
+            f"{_sweep_named(sweep)} has {counted(len(names), 'target')} of "
+            f"{counted(sweep.episodes, 'episode')}: to choose honestly takes two of "
+            "each. `seqrl targets CHECKPOINT` plays more."
         )
     rows = [sweep.of(name) for name in names]
     in_returns = any(row.score is None for of_one in rows for row in of_one)

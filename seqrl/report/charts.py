@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from seqrl.progress import counted
 from seqrl.report.figures import DOTS_AN_INCH, add_caption
 from seqrl.report.series import THRESHOLDS, Point, ProfilePoint, Series
 from seqrl.report.tables import ScoreTable
@@ -93,7 +94,7 @@ def profile_chart(points: Sequence[ProfilePoint], table: ScoreTable, caption: st
 
     about = Series(
         name="profiles",
-        title=f"Performance profiles over {len(table.tasks)} task(s)",
+        title=f"Performance profiles over {counted(len(table.tasks), 'task')}",
         x="",
         y="",
         why_empty="",
@@ -223,12 +224,13 @@ def _present(points: Sequence[Point], looks: Looks) -> list[str]:
 
 def _name_places(axes: "Axes", points: Sequence[Point], looks: Looks) -> None:
     names = [literal(agent) for agent in _present(points, looks)]
-    slanted = max(map(len, names)) > 6 or len(names) > 5
+    slope = 60 if len(names) > 7 else 35 if max(map(len, names)) > 6 or len(names) > 5 else 0
     axes.set_xticks(
         range(len(names)),
         names,
-        rotation=35 if slanted else 0,
-        ha="right" if slanted else "center",
+        rotation=slope,
+        ha="right" if slope else "center",
+        rotation_mode="anchor" if slope else "default",
         fontsize="small",
     )
 
