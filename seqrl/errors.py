@@ -55,9 +55,9 @@ def is_refusal(error: BaseException) -> bool:
 
 
 @contextmanager
-def told_plainly(place: Path, doing: str, setting: str = "SEQRL_HOME") -> Iterator[None]:
+def told_plainly(place: Path, doing: str, setting: str | None = "SEQRL_HOME") -> Iterator[None]:
     """Turn the operating system's refusals while `doing` something at `place` into a sentence.
-    `setting` is what names the folder."""
+    `setting` is what names the folder; nothing where the person named the place."""
     try:
         yield
     except OSError as error:
@@ -71,12 +71,13 @@ def told_plainly(place: Path, doing: str, setting: str = "SEQRL_HOME") -> Iterat
                 "is lost."
             ) from error
         if error.errno in _NO_RIGHT:
+            other = f", or set {setting} to a folder that you may write" if setting else ""
             raise DataError(
                 f"No permission while {doing} at {where}: {error.strerror}. Change its "
-                f"permissions, or set {setting} to a folder that you may write."
+                f"permissions{other}."
             ) from error
         way_out = _WAYS_OUT[error.errno or 0]
+        by = f" (the folder is set by {setting})" if setting else ""
         raise DataError(
-            f"Cannot go on while {doing} at {where}: {error.strerror}. {way_out} (the folder "
-            f"is set by {setting})."
+            f"Cannot go on while {doing} at {where}: {error.strerror}. {way_out}{by}."
         ) from error

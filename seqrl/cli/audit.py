@@ -37,7 +37,7 @@ def audit(
     from seqrl.errors import DataError, told_plainly
     from seqrl.report.audit import audit as audited
 
-    with told_plainly(table, "reading a table"):
+    with told_plainly(table, "reading a table", None):
         content = table.read_bytes()
     try:
         cells = audited(content.decode("utf-8-sig"), str(table))

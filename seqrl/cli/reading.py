@@ -51,9 +51,11 @@ def records_at(
     changed: str | None = None,
     seed: int | None = None,
 ) -> "list[RunRecord]":
-    """Read the records of some places, and choose; what cannot be read is said, and left out."""
+    """Read the records of some places, and choose; what cannot be read, or contradicts itself, is
+    said, and left out."""
     from seqrl.errors import SeqrlError
     from seqrl.runs.records import chosen_from
+    from seqrl.runs.sound import contradiction
 
     named = places or [Path("results")]
     found = chosen_from(named).matching(
@@ -66,7 +68,15 @@ def records_at(
             f"There are no records in {', '.join(map(str, named))}. A results folder has them in a "
             "folder `runs`; `seqrl bench` makes some."
         )
-    return [one.record for one in found.found]
+    whole = []
+    for one in found.found:
+        if wrong := contradiction(one.record):
+            remark(f"{one.file} was changed by hand: {wrong}. It is left out.")
+        else:
+            whole.append(one.record)
+    if not whole:
+        raise SeqrlError("No record is left.")
+    return whole
 
 
 def kinds_in(text: str) -> "frozenset[Kind]":

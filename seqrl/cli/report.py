@@ -1,7 +1,7 @@
 """`seqrl table`, `seqrl figures`, `seqrl page`: what records come to."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from seqrl.cli.reading import (
     kinds_in,
     records_at,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def table(
@@ -78,7 +81,7 @@ def figures(
     seqrl figures results --task 'hopper-*' --out figures
     """
     from seqrl.progress import counted
-    from seqrl.report.charts import chart, picture, profile_chart
+    from seqrl.report.charts import chart, profile_chart
     from seqrl.report.formats import profile_as_csv, series_as_csv
     from seqrl.report.series import all_series, profiles
     from seqrl.report.summary import summary_of
@@ -89,23 +92,35 @@ def figures(
     summary = summary_of(records, mixed=kinds_in(mixed))
     drawn = 0
     for series in all_series(summary.records):
-        if not series.points:
+        if series.points:
+            figure = chart(series, summary.table, summary.caption)
+            _draw(out, series.name, figure, series_as_csv(series, summary), summary.caption)
+            drawn += 1
+        else:
             remark(f"no {series.name}: {series.why_empty}.")
-            continue
-        figure = chart(series, summary.table, summary.caption)
-        for kind in ("png", "svg"):
-            write(out / f"{series.name}.{kind}", picture(figure, kind, summary.caption))
-        write(out / f"{series.name}.csv", series_as_csv(series, summary))
-        drawn += 1
+            _remove(out, series.name)
     if points := profiles(summary.table):
         figure = profile_chart(points, summary.table, summary.caption)
-        for kind in ("png", "svg"):
-            write(out / f"profiles.{kind}", picture(figure, kind, summary.caption))
-        write(out / "profiles.csv", profile_as_csv(points, summary))
+        _draw(out, "profiles", figure, profile_as_csv(points, summary), summary.caption)
         drawn += 1
     else:
         remark("no profiles: they need five seeds of every task, of one kind of data.")
+        _remove(out, "profiles")
     say(f"{counted(drawn, 'figure')} in {out}, each as .png, .svg and .csv")
+
+
+def _draw(folder: Path, name: str, figure: "Figure", numbers: str, caption: str) -> None:
+    from seqrl.report.charts import picture
+
+    for kind in ("png", "svg"):
+        write(folder / f"{name}.{kind}", picture(figure, kind, caption))
+    write(folder / f"{name}.csv", numbers)
+
+
+def _remove(folder: Path, name: str) -> None:
+    """Take away an older figure: beside new ones it would be taken for one of them."""
+    for kind in ("png", "svg", "csv"):
+        (folder / f"{name}.{kind}").unlink(missing_ok=True)
 
 
 def page(
@@ -140,8 +155,10 @@ def page(
 def write(file: Path, text: str | bytes) -> None:
     """Put something in the place of a file."""
     from seqrl.data.whole import replace_file
-    from seqrl.errors import told_plainly
+    from seqrl.errors import SeqrlError, told_plainly
 
+    if file.is_dir():
+        raise SeqrlError(f"--out {file} is a folder: name a file in it.")
     with told_plainly(file, "writing a report", "--out"):
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, text)

@@ -9,12 +9,13 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from seqrl.errors import DataError
 from seqrl.report.published import COPIED, sources
+from seqrl.tasks.d4rl import BODIES
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "agent": ("agent",),
@@ -36,12 +37,34 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """What may be said of a cell, and what its column may be called: as in published.csv, and ours."""
 NEEDED = ("agent", "task", "mean")
 
-CHOSEN = re.compile(r"\b(?:best|better|highest|max(?:imum)?)\b", re.IGNORECASE)
-NOT_CHOSEN = re.compile(r"best_in_data|best return in the data", re.IGNORECASE)
+CHOSEN = re.compile(
+    r"\b(?:best|better|highest|higher|top|peak|max(?:imum)?)\b|(?:selected|chosen) (?:by|on)|"
+    r"early.?stopp|\bargmax\b|\boracle\b",
+    re.IGNORECASE,
+)
+NOT_CHOSEN = re.compile(
+    r"\bnot\b[^,;.)]*|best_in_data|\bmax\w*\.? \d|"
+    r"\b(?:best|highest|max\w*) (?:return )?(?:in|of) the data",
+    re.IGNORECASE,
+)
+"""What a rule says that needs no score: that something was not done; a return in the data."""
+SPEAKS_OF = {
+    "checkpoint": re.compile(r"checkpoint|evaluation|epoch"),
+    "target": re.compile("target"),
+}
+"""Which part of a note is about what."""
+ONLINE = re.compile(r"(?<!no )(?<!not )(?<!without )\bonline\b", re.IGNORECASE)
+NOTHING = re.compile(r"unknown|not (?:stated|said|given)|n/?a|none|-+|\?+", re.IGNORECASE)
+"""How tables say that something is not known."""
+OLD_SIMULATOR = "mujoco-py"
 OVER_EPISODES = re.compile(r"rollout|episode|trajector|standard error|\bSEM?\b", re.IGNORECASE)
-OVER_SEEDS = re.compile(r"over (?:\d+ )?(?:seeds|runs)", re.IGNORECASE)
+OVER_SEEDS = re.compile(r"\b(?:over|across|of)\b[^,;]*\b(?:seeds|runs|models)\b", re.IGNORECASE)
+AN_INTERVAL = re.compile(r"\bCI\b|confidence|interval", re.IGNORECASE)
 
 Weight = Literal["differs", "not said", "remember"]
+Choice = Literal["checkpoint", "target"]
+Who = tuple[str, str]
+"""Source and agent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +89,11 @@ class Audited:
 
     @property
     def column(self) -> str:
-        """The task, without family and version; with reward at an episode's end it is another."""
-        name, *variants = re.split(r"[+@|]", self.said["task"])
+        """The task, without family, version and `@` part of its data. What is said behind + or | is
+        another task: reward at the end only, another scale."""
+        name, *variants = re.split(r"[+|]", re.sub(r"@[^+|]*", "", self.said["task"]))
         short = re.sub(r"-v\d+$", "", name.partition("/")[2] if "/" in name else name)
-        return short + ("+delayed" if "delayed" in variants else "")
+        return "+".join([short, *sorted(variants)])
 
     @property
     def verdict(self) -> Weight | Literal["comparable"]:
@@ -84,7 +108,8 @@ def audit(text: str, file: str) -> list[Audited]:
     columns: dict[str, list[Audited]] = {}
     for cell in cells:
         columns.setdefault(cell.column, []).append(cell)
-    return [judged for column in columns.values() for judged in _judged(column)]
+    in_shares = _in_shares(cells)
+    return [judged for column in columns.values() for judged in _judged(column, in_shares)]
 
 
 # ---- reading -------------------------------------------------------------------------------------
@@ -118,6 +143,7 @@ def _cell(
     row: Mapping[str, str | None], names: Mapping[str, str | None], line: int, file: str
 ) -> Audited | None:
     said = {name: (row.get(head) or "").strip() if head else "" for name, head in names.items()}
+    said |= {name: "" for name, value in said.items() if NOTHING.fullmatch(value)}
     if not said["mean"]:
         return None  # a cell without a number, as of a run that failed
     for name in ("agent", "task"):
@@ -144,26 +170,30 @@ def _cell(
 # ---- judging -------------------------------------------------------------------------------------
 
 
-def _judged(column: Sequence[Audited]) -> Iterator[Audited]:
+def _judged(column: Sequence[Audited], in_shares: Collection[Who]) -> Iterator[Audited]:
     """Judge the cells of one column, each by itself and among the others."""
-    usual = {
-        what: _most([value for cell in column if (value := of(cell))])
+    found = {
+        what: Counter(value for cell in column if (value := of(cell)))
         for what, of in COMPARED.items()
     }
     for cell in column:
         reasons = [*_by_itself(cell)]
         for what, of in COMPARED.items():
-            own, others = of(cell), usual[what]
-            if own and others and own != others:
-                said = f"its {what} is {own}; most here have {others}"
+            if (own := of(cell)) and (others := _against(own, found[what])):
+                said = f"its {what} is {own}; {others}"
                 reasons.append(Reason(weight="differs", key=what, said=said))
-        reasons += _scale(cell, column)
+        reasons += _scale(cell, column, in_shares)
         yield replace(cell, reasons=tuple(reasons))
 
 
-def _most(values: Sequence[str]) -> str:
-    """Return what most have; of equally many, the first."""
-    return Counter(values).most_common(1)[0][0] if values else ""
+def _against(own: str, counts: Counter[str]) -> str:
+    """Say what others have; nothing to those who are of the larger half, or all alike."""
+    if len(counts) < 2:
+        return ""
+    usual, count = counts.most_common(1)[0]
+    if 2 * count > counts.total():
+        return f"most here have {usual}" if own != usual else ""
+    return f"here are also {', '.join(sorted(counts.keys() - {own}))}"
 
 
 def _data(cell: Audited) -> str:
@@ -176,33 +206,37 @@ def _versioned(task: str) -> bool:
 
 
 def _environment(cell: Audited) -> str:
-    """Return an environment's id; what is said in sentences cannot be compared."""
-    said = cell.said["environment"]
-    return said if re.fullmatch(r"[\w/:]+-v\d+", said) else ""
+    """Return the id of the environment, or the one among several that is named as the task is."""
+    ids = {*re.findall(r"[A-Za-z]\w*-v\d+", cell.said["environment"])}
+    if len(ids) > 1:
+        body = cell.column.partition("-")[0]
+        ids = {one for one in ids if one.partition("-")[0].lower() == body.lower()}
+    return ids.pop() if len(ids) == 1 else ""
 
 
-def _chosen(cell: Audited, what: Literal["checkpoint", "target"]) -> bool:
-    """Say whether it was chosen by its score; notes that name a target speak of that."""
-    notes = [
-        note for note in cell.said["notes"].split(";") if ("target" in note) == (what == "target")
-    ]
-    said = " ".join([cell.said[what], *notes])
-    return bool(CHOSEN.search(NOT_CHOSEN.sub("", said)))
+def _simulator(cell: Audited) -> str:
+    """Return whether it is the old binding of MuJoCo, or MuJoCo's own."""
+    said = cell.said["environment"].lower()
+    if OLD_SIMULATOR in said:
+        return OLD_SIMULATOR
+    return "MuJoCo's own" if re.search(r"gymnasium|\bmujoco \d|-v[45]\b", said) else ""
 
 
-def _checkpoint(cell: Audited) -> str:
-    if _chosen(cell, "checkpoint"):
-        return "one chosen by its score"
-    return "fixed beforehand" if cell.said["checkpoint"] else ""
+def _chosen(cell: Audited, what: Choice) -> bool:
+    """Say whether it was chosen by its score, as a cell says of it, or a part of its notes."""
+    notes = re.split(r"[;,]", cell.said["notes"])
+    parts = [cell.said[what], *(note for note in notes if SPEAKS_OF[what].search(note))]
+    return any(CHOSEN.search(NOT_CHOSEN.sub("", part)) for part in parts)
 
 
 COMPARED: Mapping[str, Callable[[Audited], str]] = {
     "data": _data,
     "environment": _environment,
-    "checkpoint": _checkpoint,
+    "simulator": _simulator,
     "fingerprint": lambda cell: cell.said["fingerprint"],
     "protocol": lambda cell: cell.said["protocol"],
-    "unit": lambda cell: cell.said["unit"],
+    "target rule": lambda cell: cell.said["target"] if cell.said["protocol"] else "",
+    "unit": lambda cell: cell.said["unit"] or "score",
 }
 """What all cells of a column must share, where it is known."""
 
@@ -215,12 +249,12 @@ def _by_itself(cell: Audited) -> Iterator[Reason]:
             key="copied",
             said="it was copied from elsewhere, not run by its source",
         )
-    if _chosen(cell, "target"):
-        yield Reason(
-            weight="differs",
-            key="target",
-            said=f"its target was chosen by the score ({said['target'] or said['notes']})",
-        )
+    for what in get_args(Choice):
+        if _chosen(cell, what):
+            why = f"its {what} was chosen by the score ({said[what] or said['notes']})"
+            yield Reason(weight="differs", key=what, said=why)
+    if ONLINE.search(f"{said['agent']}; {said['notes']}"):
+        yield Reason(weight="differs", key="online", said="it learned online too, as it says")
     unknown = {
         "data": not _versioned(said["task"]) and "the version of its data",
         "environment": not said["environment"] and "its environment and simulator",
@@ -236,7 +270,7 @@ def _by_itself(cell: Audited) -> Iterator[Reason]:
 
 
 def _of_error(said: Mapping[str, str]) -> Iterator[Reason]:
-    seeds = re.match(r"\d+", said["seeds"])
+    seeds = re.match(r"\d{1,9}", said["seeds"])
     if seeds and int(seeds[0]) < 3:
         few = f"it is of {seeds[0]} seed{'s' if int(seeds[0]) > 1 else ''}"
         yield Reason(weight="remember", key="few seeds", said=few)
@@ -245,17 +279,40 @@ def _of_error(said: Mapping[str, str]) -> Iterator[Reason]:
     elif OVER_EPISODES.search(said["error_kind"]):
         kind = f"its ± is of episodes, or an error of the mean ({said['error_kind']})"
         yield Reason(weight="remember", key="error", said=kind)
+    elif AN_INTERVAL.search(said["error_kind"]):
+        kind = f"its ± is an interval, no deviation ({said['error_kind']})"
+        yield Reason(weight="remember", key="error", said=kind)
     elif not OVER_SEEDS.search(said["error_kind"]):
         yield Reason(weight="remember", key="error", said="what its ± is, is not said")
 
 
-def _scale(cell: Audited, column: Sequence[Audited]) -> Iterator[Reason]:
+def _in_shares(cells: Sequence[Audited]) -> set[Who]:
+    """Return whose scores all lie between 0 and 1, and are not all 0."""
+    of: dict[Who, list[float]] = {}
+    for cell in cells:
+        of.setdefault(_who(cell), []).append(cell.mean)
+    return {
+        who
+        for who, means in of.items()
+        if max(means) > 0 and -0.5 < min(means) <= max(means) <= 1.5
+    }
+
+
+def _who(cell: Audited) -> Who:
+    return cell.said["source"], cell.said["agent"]
+
+
+def _scale(
+    cell: Audited, column: Sequence[Audited], in_shares: Collection[Who]
+) -> Iterator[Reason]:
     """Find numbers on another scale: shares of 1 among percent, and raw returns."""
+    if cell.said["unit"] == "return":
+        return
     others = sorted(abs(other.mean) for other in column if other is not cell)
     middle = others[len(others) // 2] if others else 0.0
-    if abs(cell.mean) <= 1.5 and middle > 15:
+    if _who(cell) in in_shares and middle > 15:
         said = f"{cell.mean:g} looks like a share of 1 among percent"
         yield Reason(weight="differs", key="scale", said=said)
-    elif abs(cell.mean) > 250 and cell.said["unit"] != "return":
+    elif abs(cell.mean) > 250 and cell.column.partition("-")[0] in BODIES:
         said = f"{cell.mean:g} looks like a return, not a score"
         yield Reason(weight="differs", key="scale", said=said)

@@ -20,6 +20,7 @@ OF_A_COLUMN: dict[str, Kind] = {
     "fingerprint": "fingerprint",
     "environment": "environment",
     "horizon": "environment",
+    "environment_settings": "environment",
     "reference": "environment",
     "protocol": "protocol",
     "target_rule": "target",
@@ -45,12 +46,15 @@ def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
     found = sorted(records, key=lambda r: (r.name, r.task["name"], r.seed, r.experiment, r.hash))
     if not found:
         raise SeqrlError("There are no records to make a table of. Make some with `seqrl bench`.")
+    if all(record.status == "done" for record in found):
+        return found
     done = {_run(record) for record in found if record.status == "done"}
     return [r for r in found if r.status == "done" or _run(r) not in done]
 
 
-def _run(record: RunRecord) -> tuple[str, str, str, int]:
-    return record.experiment, record.name, record.task["name"], record.seed
+def _run(record: RunRecord) -> tuple[str, str, str, int, str]:
+    changed = " ".join(record.changed)
+    return record.experiment, record.name, record.task["name"], record.seed, changed
 
 
 def refuse_mixed_data(records: Sequence[RunRecord], told: Collection[Kind]) -> None:
@@ -121,9 +125,15 @@ def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
             differ = ", ".join(
                 f"{one.field} {one.first} and {one.second}" for one in between(other, record)
             )
+            if not differ:
+                scores = "equal" if other.evaluations == record.evaluations else "other"
+                raise SeqrlError(
+                    f"{named(record)} is there twice, with {scores} episodes, in two places. Name "
+                    "one of them, or remove one file."
+                )
             raise SeqrlError(
                 f"{named(other)} and {named(record)} have one seed, and would count twice in one "
-                f"cell; they differ in {differ or 'nothing'}. Choose one of them, by --experiment "
+                f"cell; they differ in {differ}. Choose one of them, by --experiment "
                 "or --changed for instance, or remove the other's file."
             )
 
@@ -133,7 +143,8 @@ def _column(record: RunRecord) -> dict[str, Any]:
         "fingerprint": record.data["fingerprint"],
         "environment": record.task["environment"],
         "horizon": record.task.get("horizon"),
-        "reference": record.task["reference"],
+        "environment_settings": record.task.get("environment_settings") or {},
+        "reference": record.task["reference"] or {},
         "protocol": record.identity["protocol"],
     }
 
@@ -151,6 +162,7 @@ def _cell(record: RunRecord) -> dict[str, Any]:
         "target_rule": record.facts.get("target_rule"),
         "agent": record.agent,
         "code": record.identity.get("code"),
+        "checkpoint_rule": record.checkpoint_rule,
         "evaluation": record.identity["evaluation"],
         "training_precision": record.identity["training_precision"],
     }

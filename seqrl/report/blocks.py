@@ -3,16 +3,30 @@
 Every block is printed alike as Markdown, LaTeX and on the page.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from seqrl.report.coverage import Kind, coverage_of
+from seqrl.report.coverage import Kind, coverage_of, measured_for
 from seqrl.report.published import block_for
 from seqrl.report.scores import RESAMPLINGS, Interval
 from seqrl.report.tables import AGGREGATES, ENOUGH, Cell, Estimate, Sample, ScoreTable
 
 NONE = "-"
+
+FEWEST = 3
+"""Seeds from which on a mean has an interval."""
+MANY = 5
+"""Intervals side by side, of which one may well miss the truth."""
+
+Size = tuple[int, int]
+"""Seeds of each of so many tasks."""
+
+INTERVALS: Mapping[Kind, str] = {
+    "t": "Student's t interval over seeds",
+    "paired t": "Student's t interval over the seeds' differences",
+}
+BOOTSTRAP = f"Stratified bootstrap, {RESAMPLINGS:,} resamplings of the seeds of each task"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,57 +121,75 @@ def intervals(table: ScoreTable) -> Block | None:
         [agent, *(_interval(table.cells[agent, task].interval) for task in table.tasks)]
         for agent in table.agents
     ]
-    counts = {cell.n for cell in table.cells.values() if cell.interval}
-    if not counts:
-        return None
-    title = "95% intervals of these means"
-    return _block(title, _heads(table), rows, [_held("t", counts)])
+    notes = [*held("t", _sizes(table.cells.values()))]
+    return _block("95% intervals of these means", _heads(table), rows, notes) if notes else None
 
 
 def _interval(found: Interval | None) -> str:
     return NONE if found is None else f"[{number(found.low)}, {number(found.high)}]"
 
 
-def _held(kind: Kind, seeds: set[int], tasks: int = 1) -> str:
-    """Say how often such intervals were found to hold the truth."""
-    what = {
-        "t": "Student's t interval over seeds",
-        "paired t": "Student's t interval over the seeds' differences",
-    }.get(kind, f"Stratified bootstrap, {RESAMPLINGS:,} resamplings of the seeds of each task")
-    measured = "; ".join(
-        f"of {n} seeds{f' of {tasks} tasks' if tasks > 1 else ''} it held the truth in {known}"
-        for n in sorted(seeds)
-        if (known := coverage_of(kind, n, tasks))
-    )
-    return f"{what}. Simulated, {measured}."
+def held(kind: Kind, sizes: Iterable[Size]) -> Iterator[str]:
+    """Say how often such intervals hold the truth; and of which none is printed, and why."""
+    found = {size: coverage_of(kind, *size) for size in sorted(set(sizes))}
+    measured = [
+        f"{_of(*size)} it held the truth in {known}" for size, known in found.items() if known
+    ]
+    if measured:
+        yield f"{INTERVALS.get(kind, BOOTSTRAP)}. Simulated, {'; '.join(measured)}."
+    if lacking := [_of(*size) for size, known in found.items() if not known]:
+        yield (
+            f"No interval {', '.join(lacking)}: how often it holds the truth was measured for "
+            f"{measured_for(kind)}."
+        )
+
+
+def _of(seeds: int, tasks: int) -> str:
+    return f"of {seeds} seeds" + (f" of {tasks} tasks" if tasks > 1 else "")
+
+
+def _sizes(samples: Iterable[Sample]) -> set[Size]:
+    return {(sample.n, sample.tasks) for sample in samples if sample.n >= FEWEST}
 
 
 def differences(table: ScoreTable) -> Block | None:
     """Return, for each pair of agents, what the first has more, seed by seed."""
-    rows, counts = [], set()
-    for first, second in combinations(table.agents, 2):
-        pairs = [table.paired(first, second, task) for task in table.tasks]
-        if len(table.tasks) > 1 and table.can_be_summed_up:
-            pairs.append(table.paired_over_tasks(first, second))
-        if any(pair.n > 1 for pair in pairs):
-            rows.append([f"{first} - {second}", *map(_difference, pairs)])
-            counts |= {pair.n for pair in pairs if pair.interval}
-    if not rows:
+    summed = len(table.tasks) > 1 and table.can_be_summed_up
+    found = {
+        f"{a} - {b}": [table.paired(a, b, task) for task in table.tasks]
+        + ([table.paired_over_tasks(a, b)] if summed else [])
+        for a, b in combinations(table.agents, 2)
+    }
+    shown = {name: pairs for name, pairs in found.items() if any(pair.n > 1 for pair in pairs)}
+    if not shown:
         return None
-    notes = [
-        "The mean over seeds of the first's score minus the second's ± the standard deviation of "
-        "these differences. Both played the same episodes: they began alike."
+    each = [pair for pairs in shown.values() for pair in pairs]
+    counts = {pair.n for pair in each if pair.n > 1}
+    rows = [
+        [name, *(_difference(pair, len(counts) > 1) for pair in pairs)]
+        for name, pairs in shown.items()
     ]
-    if counts:
-        notes.append(f"In brackets: {_held('paired t', counts)}")
-    over = ["mean over tasks"] if len(rows[0]) > len(table.tasks) + 1 else []
-    return _block("Differences, paired by seed", [*_heads(table), *over], rows, notes, "agents")
+    notes = [
+        "What the first has more than the second, mean over seeds ± standard deviation, of seeds "
+        "for which both played the same episodes: they began alike"
+        + ("; their number is in parentheses." if len(counts) > 1 else ".")
+    ]
+    if brackets := [*held("paired t", _sizes(each))]:
+        notes.append(f"In brackets: {' '.join(brackets)}")
+    if (number := sum(pair.interval is not None for pair in each)) > MANY:
+        notes.append(
+            f"There are {number} intervals, each for itself: that one of so many excludes 0 says "
+            "little."
+        )
+    heads = [*_heads(table), *(["mean over tasks"] if summed else [])]
+    return _block("Differences, paired by seed", heads, rows, notes, "agents")
 
 
-def _difference(pair: Sample) -> str:
+def _difference(pair: Sample, with_n: bool) -> str:
     if pair.n < 2:
         return NONE
-    return _spread(pair) + (f" {_interval(pair.interval)}" if pair.interval else "")
+    said = _spread(pair) + (f" ({pair.n})" if with_n else "")
+    return said + (f" {_interval(pair.interval)}" if pair.interval else "")
 
 
 # ---- over all tasks ------------------------------------------------------------------------------
@@ -194,11 +226,10 @@ def _tasks(table: ScoreTable) -> str:
 
 def _notes_over_tasks(table: ScoreTable, known: dict[str, Sample], summed: bool) -> Iterator[str]:
     yield (
-        "Of the seeds that are done on every task; n is their number. The mean over tasks ± its "
-        "standard deviation over seeds."
+        "Of the seeds that are done on every task, by one experiment; n is their number. The mean "
+        "over tasks ± its standard deviation over seeds."
     )
-    if counts := {sample.n for sample in known.values() if sample.interval}:
-        yield _held("t", counts)
+    yield from held("t", _sizes(known.values()))
     if not summed:
         yield f"IQM, median and optimality gap need {ENOUGH} seeds of every task."
         return
@@ -206,10 +237,9 @@ def _notes_over_tasks(table: ScoreTable, known: dict[str, Sample], summed: bool)
         "IQM: mean of the middle half of all runs; median: of the tasks' means; optimality gap: "
         "what runs lack to 100, less is better (Agarwal et al. 2021, arXiv 2108.13264)."
     )
-    enough = {sample.n for sample in known.values() if sample.n >= ENOUGH}
+    enough = {(sample.n, sample.tasks) for sample in known.values() if sample.n >= ENOUGH}
     for kind in AGGREGATES:
-        if any(coverage_of(kind, n, len(table.tasks)) for n in enough):
-            yield f"{kind}: {_held(kind, enough, len(table.tasks))}"
+        yield f"{kind}: {' '.join(held(kind, enough))}"
 
 
 def _estimate(found: Estimate | None, digits: int = 1) -> str:
@@ -219,25 +249,33 @@ def _estimate(found: Estimate | None, digits: int = 1) -> str:
     if found.interval is None:
         return said
     low, high = found.interval.low, found.interval.high
-    return f"{said} [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{said} [{low:z.{digits}f}, {high:z.{digits}f}]"
 
 
 def improvements(table: ScoreTable) -> Block | None:
     """Return how probable it is that one agent beats another, where there are enough seeds."""
-    rows = [
-        [f"{first} > {second}", _estimate(found, 2)]
+    found = {
+        f"{first} > {second}": (estimate, table.over_tasks(first))
         for first, second in combinations(table.agents, 2)
-        if (found := table.improvement(first, second))
-    ]
-    if not rows:
+        if (estimate := table.improvement(first, second))
+    }
+    if not found:
         return None
-    counts = {table.over_tasks(agent).n for agent in table.agents}
+    rows = [[name, _estimate(estimate, 2)] for name, (estimate, _) in found.items()]
+    printed = {(of.n, of.tasks) for estimate, of in found.values() if estimate.interval}
     notes = [
-        "How probable it is that a run of the first beats one of the second; a tie counts half."
+        "How probable it is that a run of the first beats one of the second; a tie counts half. An "
+        "interval needs equally many seeds of both.",
+        *held("improvement", printed),
     ]
-    if any(coverage_of("improvement", n, len(table.tasks)) for n in counts):
-        notes.append(_held("improvement", counts, len(table.tasks)))
     return _block("Probability of improvement", ["probability"], rows, notes, "agents")
+
+
+def about_profiles(table: ScoreTable) -> list[str]:
+    """Say what the bands of performance profiles are."""
+    runs = [found for agent in table.agents if (found := table.runs_on_all(agent))]
+    said = held("profile", {(len(tasks[0]), len(tasks)) for tasks in runs})
+    return [f"Bands, at the quartiles of scores: {line}" for line in said]
 
 
 # ---- what others have printed --------------------------------------------------------------------

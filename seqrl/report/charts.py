@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from seqrl.progress import counted
+from seqrl.report.blocks import about_profiles
 from seqrl.report.figures import DOTS_AN_INCH, add_caption
 from seqrl.report.series import THRESHOLDS, Point, ProfilePoint, Series
 from seqrl.report.tables import ScoreTable
@@ -60,8 +61,8 @@ def chart(series: Series, table: ScoreTable, caption: str) -> "Figure":
     def panels(figure: "Figure", grid: Sequence["Axes"]) -> None:
         for n, (axes, task) in enumerate(zip(grid, tasks, strict=True)):
             draw(axes, [point for point in series.points if point.task == task], looks)
-            if series.name in ("scores", "learning-curves", "score-by-budget"):
-                data = table.data[task]
+            data = table.data.get(task)
+            if data is not None and series.name in ("scores", "learning-curves", "score-by-budget"):
                 axes.axhline(data, color="0.35", linestyle=":", linewidth=1.2, zorder=0.5)
             unit = "return" if task in table.in_returns else series.y
             axes.set_title(literal(task), fontsize="x-small")
@@ -100,7 +101,8 @@ def profile_chart(points: Sequence[ProfilePoint], table: ScoreTable, caption: st
         why_empty="",
         points=(),
     )
-    return _figure(1, panels, looks, shown, about, caption, data=False)
+    told = "\n".join([*about_profiles(table), caption])
+    return _figure(1, panels, looks, shown, about, told, data=False)
 
 
 def _figure(

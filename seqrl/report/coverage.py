@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
+from seqrl.progress import ranges
+
 FILE = Path(__file__).with_name("coverage.csv")
 
 Kind = Literal["t", "paired t", "IQM", "median", "optimality gap", "profile", "improvement"]
@@ -40,10 +42,16 @@ class Coverage:
 
     normal: float
     real: float
+    """Of two agents: both are drawn from the same runs, so that what is skewed falls out."""
+    least: float
+    """On real runs too: of two agents only one scatters, which leaves the interval of one mean."""
 
     def __str__(self) -> str:
         """Say it as a caption does."""
-        return f"{100 * self.normal:.0f}% on normal data, {100 * self.real:.0f}% on real runs"
+        said = f"{100 * self.normal:.0f}% on normal data, {100 * self.real:.0f}% on real runs"
+        if self.least == self.real:
+            return said
+        return f"{said} where both agents scatter alike, {100 * self.least:.0f}% where one does"
 
 
 @cache
@@ -59,9 +67,19 @@ def _all() -> dict[tuple[str, int, int, str], float]:
 
 def coverage_of(kind: Kind, seeds: int, tasks: int = 1) -> Coverage | None:
     """Return what was measured; nothing where nothing was."""
-    found = [_all().get((kind, seeds, tasks, population)) for population in get_args(Population)]
-    normal, real = found
-    return None if normal is None or real is None else Coverage(normal=normal, real=real)
+    normal, real = (
+        _all().get((kind, seeds, tasks, population)) for population in get_args(Population)
+    )
+    if normal is None or real is None:
+        return None
+    alone = coverage_of("t", seeds, tasks) if kind == "paired t" else None
+    return Coverage(normal=normal, real=real, least=min(real, alone.real) if alone else real)
+
+
+def measured_for(kind: Kind) -> str:
+    """Say at which numbers of seeds and tasks it was measured."""
+    seeds, tasks = zip(*((key[1], key[2]) for key in _all() if key[0] == kind), strict=True)
+    return f"{ranges(seeds)} seeds of up to {max(tasks)} tasks"
 
 
 def in_words(measured: Iterable[Measured]) -> str:

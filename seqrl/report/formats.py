@@ -11,7 +11,6 @@ from typing import Any, Literal, get_args
 
 from seqrl.report.blocks import Block
 from seqrl.report.captions import each
-from seqrl.report.scores import Interval
 from seqrl.report.series import ProfilePoint, Series
 from seqrl.report.summary import Summary
 from seqrl.report.tables import Estimate, Sample, ScoreTable
@@ -54,10 +53,20 @@ def _block_md(block: Block) -> str:
 
 def _md(text: str) -> str:
     """Write text so that Markdown shows it as it is, in one line, and never as HTML."""
-    plain = " ".join(text.split())
-    plain = plain.replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([|*`])", r"\\\1", plain)
+    plain = _line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    return MARKING.sub(r"\\\g<0>", plain)
 
+
+def _line(text: str) -> str:
+    """Return text in one line, with what cannot be seen as Python would write it."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in " ".join(text.split())
+    )
+
+
+MARKING = re.compile(r"[|*`~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")
+"""What Markdown would take for more than letters: _ at an end of a word, ( behind ]: a link."""
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -107,7 +116,7 @@ def _row_latex(cells: Sequence[str]) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(LATEX.get(letter, letter) for letter in " ".join(text.split()))
+    return "".join(LATEX.get(letter, letter) for letter in _line(text))
 
 
 # ---- for programs --------------------------------------------------------------------------------
@@ -150,12 +159,19 @@ def _row(summary: Summary, agent: str, task: str) -> dict[str, Any]:
 
 def _numbers(sample: Sample) -> dict[str, Any]:
     mean, deviation = _rounded(sample.mean), _rounded(sample.deviation)
-    return {"mean": mean, "sd": deviation, "n": sample.n, **_ends(sample.interval)}
+    return {"mean": mean, "sd": deviation, "n": sample.n, **_ends(sample)}
 
 
-def _ends(found: Interval | None) -> dict[str, float | None]:
-    low, high = (None, None) if found is None else (found.low, found.high)
-    return {"low": _rounded(low), "high": _rounded(high)}
+def _ends(of: Sample | Estimate | ProfilePoint) -> dict[str, float | None]:
+    """Return an interval's ends, and the shares of simulated ones that held the truth."""
+    low, high = (of.interval.low, of.interval.high) if of.interval else (None, None)
+    normal, real = (of.coverage.normal, of.coverage.least) if of.coverage else (None, None)
+    return {
+        "low": _rounded(low),
+        "high": _rounded(high),
+        "held_on_normal_data": normal,
+        "held_on_real_runs": real,
+    }
 
 
 def _rounded(value: float | None) -> float | None:
@@ -234,7 +250,7 @@ def _over_tasks(table: ScoreTable, agent: str) -> dict[str, Any]:
 
 
 def _estimated(found: Estimate) -> dict[str, float | None]:
-    return {"value": _rounded(found.value), **_ends(found.interval)}
+    return {"value": _rounded(found.value), **_ends(found)}
 
 
 # ---- what figures show ---------------------------------------------------------------------------
@@ -269,7 +285,7 @@ def profile_as_csv(points: Sequence[ProfilePoint], summary: Summary) -> str:
                 "agent": point.agent,
                 "score": point.above,
                 "share_above": point.share,
-                **_ends(point.interval),
+                **_ends(point),
                 **about([record for record in summary.records if record.name == point.agent]),
             }
             for point in points

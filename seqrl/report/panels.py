@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 
-from seqrl.report.blocks import number
+from seqrl.report.blocks import about_profiles, number
 from seqrl.report.drawing import Axis, Line, Place, Row, lines, rows, swatch
 from seqrl.report.html import Markup, tag
 from seqrl.report.series import THRESHOLDS, Point, ProfilePoint, Series
@@ -70,6 +70,7 @@ def profiles_figure(points: Sequence[ProfilePoint], table: ScoreTable) -> Iterat
     across = Axis(title="score", also=(THRESHOLDS[0], THRESHOLDS[-1]))
     up = Axis(title="share of runs above it", also=(0, 1))
     yield tag("figure", lines("Performance profiles", "; ".join(told), found, across, up))
+    yield from (tag("p", line, class_="note") for line in about_profiles(table))
 
 
 def _figure(panel: Panel) -> Markup:
@@ -102,7 +103,7 @@ def _bars(panel: Panel) -> Markup:
         )
         for agent, points in panel.agents.items()
     ]
-    return rows(panel.title, found, Axis(title=panel.unit), panel.table.data[panel.task])
+    return rows(panel.title, found, Axis(title=panel.unit), panel.table.data.get(panel.task))
 
 
 def _spread(panel: Panel, agent: str) -> str:
@@ -139,7 +140,7 @@ def _curves(panel: Panel) -> Markup:
         found.append(Line(style=panel.style(agent), places=means, drawn="with markers"))
         told[agent] = f"{number(means[0][1])} first, {number(means[-1][1])} last"
     across, up = Axis(title=panel.series.x, also=(0,)), Axis(title=panel.unit)
-    data = panel.table.data[panel.task]
+    data = panel.table.data.get(panel.task)
     return lines(panel.title, panel.told(told), found, across, up, mark=data)
 
 
@@ -151,7 +152,7 @@ def _budgets(panel: Panel) -> Markup:
             found.append(Line(style=panel.style(agent), places=places, drawn="with markers"))
             told[agent] = f"{number(places[-1][1])} after {places[-1][0]:,.0f} seconds"
     across, up = Axis(title=panel.series.x, logarithmic=True), Axis(title=panel.unit)
-    data = panel.table.data[panel.task]
+    data = panel.table.data.get(panel.task)
     return lines(panel.title, panel.told(told), found, across, up, mark=data)
 
 

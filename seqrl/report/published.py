@@ -14,12 +14,15 @@ SCORES = Path(__file__).with_name("published.csv")
 SOURCES = Path(__file__).with_name("published_sources.json")
 
 SHOWN = ("DT", "TT(quantile)", "TT(uniform)", "BC", "10%BC")
-"""The agents that stand beside ours."""
+"""The agents that stand beside ours; some write a space before BC."""
 FROM = ("DT2021", "TT2021", "CORL_last", "d3rlpy_final")
 """Whose numbers: the authors of the two papers, and two libraries that ran them again, each at the
 last checkpoint."""
 
-COPIED = re.compile(r"\bcopied\b|taken by .* authors from|equal (?:the DT paper|other papers)")
+COPIED = re.compile(
+    r"(?<!not )\bcopied\b|taken by .* authors from|equal (?:the DT paper|other papers)|"
+    "as reported in their original papers"
+)
 """How notes say that a number is not of its source's own runs."""
 
 
@@ -93,13 +96,14 @@ def block_for(tasks: Sequence[str]) -> PublishedBlock | None:
     """Return what is published of the counterparts of some tasks; nothing if nothing is."""
     columns = {task: counterpart(task) for task in tasks if task.startswith(("d4rl/", "seqrl/"))}
     found = {
-        (one.agent, one.source, one.task): one
+        (one.agent.replace("% BC", "%BC"), one.source, one.task): one
         for one in published()
-        if one.agent in SHOWN and one.source in FROM and not one.copied
+        if one.source in FROM and not one.copied
     }
     heads = [name for name in dict.fromkeys(columns.values()) if any(k[2] == name for k in found)]
     if not heads:
         return None
+    columns = {task: name for task, name in columns.items() if name in heads}
     rows, used = [], set()
     for agent in SHOWN:
         for source in FROM:
@@ -118,7 +122,7 @@ def block_for(tasks: Sequence[str]) -> PublishedBlock | None:
 def _cell(one: PublishedScore | None) -> str:
     if one is None:
         return "-"
-    return f"{one.mean:.1f}" + ("" if one.error is None else f" ± {one.error:.1f}")
+    return f"{one.mean:z.1f}" + ("" if one.error is None else f" ± {one.error:.1f}")
 
 
 def _what_differs(columns: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqrl.report.belonging import in_order
-from seqrl.report.coverage import coverage_of
+from seqrl.report.coverage import Coverage, coverage_of
 from seqrl.report.scores import Interval, bootstrap_intervals, profile
 from seqrl.report.tables import ScoreTable
 from seqrl.runs.record import RunRecord
@@ -39,6 +39,7 @@ class ProfilePoint:
     above: int
     share: float
     interval: Interval | None
+    coverage: Coverage | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,7 @@ def scores(records: Sequence[RunRecord]) -> Series:
     """Return the score of each run."""
     return Series(
         name="scores",
-        title="Scores: bars are means over seeds, points are seeds",
+        title="Scores: bars are means over seeds, ± standard deviation; points are seeds",
         x="",
         y="score",
         why_empty="no run is done",
@@ -174,11 +175,15 @@ def profiles(table: ScoreTable) -> list[ProfilePoint]:
         if (runs := table.runs_on_all(agent)) is None:
             continue
         intervals: Sequence[Interval | None] = [None] * len(THRESHOLDS)
-        if coverage_of("profile", len(runs[0]), len(runs)):
+        if known := coverage_of("profile", len(runs[0]), len(runs)):
             intervals = bootstrap_intervals(lambda drawn: profile(drawn, THRESHOLDS), runs)
         found += [
             ProfilePoint(
-                agent=agent, above=above, share=round(float(share), DIGITS), interval=interval
+                agent=agent,
+                above=above,
+                share=round(float(share), DIGITS),
+                interval=interval,
+                coverage=known,
             )
             for above, share, interval in zip(
                 THRESHOLDS, profile(runs, THRESHOLDS), intervals, strict=True

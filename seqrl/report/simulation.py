@@ -8,8 +8,10 @@ means and deviations, and as many scores as make the steps between them invisibl
 Letters: E experiments, T tasks, R seeds, B resamplings.
 """
 
+import math
 import sys
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from statistics import NormalDist
 
 import numpy as np
@@ -34,11 +36,10 @@ from seqrl.seeds import seed_for
 
 T_SEEDS = (*range(3, 11), 15, 20)
 BOOTSTRAP_SEEDS = tuple(range(5, 11))
-BOOTSTRAP_TASKS = (1, 2, 3, 4, 5, 6, 9)
+TASKS = 9
 T_EXPERIMENTS = 90_000
 BOOTSTRAP_EXPERIMENTS = 1_000
-AT_ONCE = 100
-"""Experiments on the same tasks."""
+"""At least so many, on all choices of tasks together."""
 RESAMPLINGS = 1_000
 FINE = 10_001
 """Scores that stand for all normal ones."""
@@ -55,30 +56,29 @@ def populations() -> dict[Population, Tasks]:
 
 
 def t_covered(
-    population: Tasks, seeds: int, experiments: int, generator: np.random.Generator
+    population: Tasks, seeds: int, tasks: int, experiments: int, generator: np.random.Generator
 ) -> float:
-    """Return how often Student's interval of a mean holds it, over all tasks alike."""
+    """Return how often Student's interval of a mean over tasks holds it."""
     held = []
-    for scores in population:
-        drawn = scores[generator.integers(len(scores), size=(experiments, seeds))]  # [E, R]
-        middle, half = t_intervals(drawn)
-        held.append(np.abs(middle - scores.mean()) <= half)
+    for among in combinations(population, tasks):
+        middle, half = t_intervals(_means(among, seeds, experiments, generator))
+        held.append(np.abs(middle - np.mean([scores.mean() for scores in among])) <= half)
     return float(np.mean(held))
 
 
 def paired_covered(
-    population: Tasks, seeds: int, experiments: int, generator: np.random.Generator
+    population: Tasks, seeds: int, tasks: int, experiments: int, generator: np.random.Generator
 ) -> float:
-    """Return the same of differences between two runs: those of one task, drawn independently."""
+    """Return the same of differences between two agents whose runs are drawn from the same."""
     held = []
-    for scores in population:
-        first, second = scores[generator.integers(len(scores), size=(2, experiments, seeds))]
+    for among in combinations(population, tasks):
+        first, second = (_means(among, seeds, experiments, generator) for _ in range(2))
         middle, half = t_intervals(first - second)
         held.append(np.abs(middle) <= half)
     return float(np.mean(held))
 
 
-STUDENTS: dict[Kind, Callable[[Tasks, int, int, np.random.Generator], float]] = {
+STUDENTS: dict[Kind, Callable[[Tasks, int, int, int, np.random.Generator], float]] = {
     "t": t_covered,
     "paired t": paired_covered,
 }
@@ -89,25 +89,35 @@ def bootstrap_covered(
 ) -> dict[Kind, float]:
     """Return how often the stratified bootstrap's intervals hold each statistic of a population."""
     held: dict[Kind, list[float]] = {}
-    for _ in range(experiments // AT_ONCE):
-        among = generator.choice(len(population), size=tasks, replace=False)
-        better = [population[task] for task in among]
-        worse = [scores - BEHIND * scores.std(ddof=1) for scores in better]
+    for among in combinations(population, tasks):
+        worse = [scores - BEHIND * scores.std(ddof=1) for scores in among]
         drawn = [
             resampled(
-                [_drawn(scores, seeds, generator) for scores in agent], generator, RESAMPLINGS
+                [_drawn(scores, seeds, experiments, generator) for scores in agent],
+                generator,
+                RESAMPLINGS,
             )
-            for agent in (better, worse)
+            for agent in (among, worse)
         ]
-        for kind, (truth, found) in _cases(better, worse, *drawn).items():
+        for kind, (truth, found) in _cases(among, worse, *drawn).items():
             low, high = percentiles(found)
             held.setdefault(kind, []).append(float(np.mean((low <= truth) & (truth <= high))))
     return {kind: float(np.mean(shares)) for kind, shares in held.items()}
 
 
-def _drawn(scores: Float64, seeds: int, generator: np.random.Generator) -> Float64:
+def _drawn(
+    scores: Float64, seeds: int, experiments: int, generator: np.random.Generator
+) -> Float64:
     """Draw the seeds of many experiments on one task: [E, R]."""
-    return scores[generator.integers(len(scores), size=(AT_ONCE, seeds))]
+    return scores[generator.integers(len(scores), size=(experiments, seeds))]
+
+
+def _means(among: Tasks, seeds: int, experiments: int, generator: np.random.Generator) -> Float64:
+    """Draw the mean over tasks of each seed: [E, R]."""
+    found: Float64 = np.mean(
+        [_drawn(scores, seeds, experiments, generator) for scores in among], axis=0
+    )
+    return found
 
 
 def _cases(
@@ -117,12 +127,17 @@ def _cases(
     quarters = np.percentile(np.concatenate(better), [25, 50, 75])
     shares = np.moveaxis(profile(drawn, quarters), -1, 0)  # [3, E, B]
     return {
-        "IQM": (iqm(better), iqm(drawn)),
+        "IQM": (true_iqm(better), iqm(drawn)),
         "median": (median(better), median(drawn)),
         "optimality gap": (optimality_gap(better), optimality_gap(drawn)),
         "profile": (profile(better, quarters)[:, None], shares),
         "improvement": (_chance(better, worse), improvement(drawn, other)),
     }
+
+
+def true_iqm(population: Tasks) -> Float64:
+    """Return the mean of exactly the middle half of a population; `iqm` leaves out whole runs."""
+    return iqm([np.repeat(scores, 4) for scores in population])
 
 
 def _chance(better: Tasks, worse: Tasks) -> Float64:
@@ -136,32 +151,34 @@ def _chance(better: Tasks, worse: Tasks) -> Float64:
 
 
 def simulate(progress: Progress = silent) -> Iterator[Measured]:
-    """Measure everything, each kind with a generator of its own."""
+    """Measure everything, each kind with a generator of its own, on every choice of tasks alike."""
     known = populations()
-    for done, seeds in enumerate(T_SEEDS):
-        progress("Student's intervals", done + 1, len(T_SEEDS), "numbers of seeds")
+    todo = [(seeds, tasks) for seeds in T_SEEDS for tasks in range(1, TASKS + 1)]
+    for done, (seeds, tasks) in enumerate(todo):
+        progress("Student's intervals", done + 1, len(todo), "numbers of seeds and tasks")
         for name, population in known.items():
-            each = T_EXPERIMENTS // len(population)
             for kind, covered in STUDENTS.items():
-                generator = _generator(kind, seeds, 1, name)
-                share = covered(population, seeds, each, generator)
-                yield _measured(kind, seeds, 1, name, share, each * len(population))
-    todo = [(seeds, tasks) for seeds in BOOTSTRAP_SEEDS for tasks in BOOTSTRAP_TASKS]
+                each = math.ceil(T_EXPERIMENTS / math.comb(TASKS, tasks))
+                generator = generator_of(kind, seeds, tasks, name)
+                share = covered(population, seeds, tasks, each, generator)
+                yield _measured(kind, seeds, tasks, name, share, each)
+    todo = [(seeds, tasks) for seeds in BOOTSTRAP_SEEDS for tasks in range(1, TASKS + 1)]
     for done, (seeds, tasks) in enumerate(todo):
         progress("bootstrap", done + 1, len(todo), "numbers of seeds and tasks")
         for name, population in known.items():
-            generator = _generator("bootstrap", seeds, tasks, name)
-            shares = bootstrap_covered(population, seeds, tasks, BOOTSTRAP_EXPERIMENTS, generator)
-            for kind, share in shares.items():
-                yield _measured(kind, seeds, tasks, name, share, BOOTSTRAP_EXPERIMENTS)
+            each = math.ceil(BOOTSTRAP_EXPERIMENTS / math.comb(TASKS, tasks))
+            generator = generator_of("bootstrap", seeds, tasks, name)
+            for kind, share in bootstrap_covered(population, seeds, tasks, each, generator).items():
+                yield _measured(kind, seeds, tasks, name, share, each)
 
 
-def _generator(kind: str, seeds: int, tasks: int, name: str) -> np.random.Generator:
+def generator_of(kind: str, seeds: int, tasks: int, name: str) -> np.random.Generator:
+    """Return the generator of one line of the file."""
     return np.random.default_rng(seed_for(0, "coverage", kind, seeds, tasks, name))
 
 
 def _measured(
-    kind: Kind, seeds: int, tasks: int, population: Population, covered: float, experiments: int
+    kind: Kind, seeds: int, tasks: int, population: Population, covered: float, each: int
 ) -> Measured:
     return Measured(
         kind=kind,
@@ -169,7 +186,7 @@ def _measured(
         tasks=tasks,
         population=population,
         covered=covered,
-        experiments=experiments,
+        experiments=each * math.comb(TASKS, tasks),
     )
 
 

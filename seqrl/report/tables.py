@@ -18,8 +18,8 @@ from seqrl.report.belonging import (
     refuse_mixed_column,
     refuse_mixed_data,
 )
+from seqrl.report.coverage import Coverage, coverage_of
 from seqrl.report.coverage import Kind as IntervalKind
-from seqrl.report.coverage import coverage_of
 from seqrl.report.scores import (
     Interval,
     Statistic,
@@ -54,6 +54,7 @@ class Estimate:
 
     value: float
     interval: Interval | None
+    coverage: Coverage | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,8 @@ class Sample:
     """One number of each of some seeds."""
 
     values: Mapping[int, float]
+    tasks: int = 1
+    """Over how many each is a mean."""
 
     @property
     def n(self) -> int:
@@ -80,8 +83,12 @@ class Sample:
     @property
     def interval(self) -> Interval | None:
         """Of the mean; nothing where nobody knows how often it would hold it."""
-        known = coverage_of(self._kind, self.n)
-        return t_interval([*self.values.values()]) if known else None
+        return t_interval([*self.values.values()]) if self.coverage else None
+
+    @property
+    def coverage(self) -> Coverage | None:
+        """How often such an interval holds the truth."""
+        return coverage_of(self._kind, self.n, self.tasks)
 
     @property
     def _kind(self) -> IntervalKind:
@@ -118,9 +125,12 @@ class ScoreTable:
     cells: Mapping[tuple[str, str], Cell]
     """By agent and task; none is left out."""
     data: Mapping[str, float]
-    """By task, the mean score of the data itself; not of tasks without records."""
+    """By task, the mean score of the data itself; not of tasks without records, or of different
+    data put together."""
     in_returns: frozenset[str]
     """Tasks without reference returns: everything of them is a return, not a score."""
+    experiments: Mapping[str, frozenset[str]]
+    """By agent, those that its records come from."""
 
     @property
     def can_be_summed_up(self) -> bool:
@@ -137,11 +147,18 @@ class ScoreTable:
     def paired_over_tasks(self, first: str, second: str) -> Paired:
         """Return the same of the mean over tasks."""
         each = [self.paired(first, second, task).values for task in self.tasks]
-        return Paired(values=_seedwise(each))
+        alike = self._of_one_experiment(first) and self._of_one_experiment(second)
+        return Paired(values=_seedwise(each) if alike else {}, tasks=len(each))
 
     def over_tasks(self, agent: str) -> Sample:
-        """Return, of each seed that is done on every task, the mean over tasks."""
-        return Sample(values=_seedwise([self.cells[agent, task].values for task in self.tasks]))
+        """Return, of each seed that is done on every task, the mean over tasks; nothing of an agent
+        that was run in other experiments on other tasks."""
+        each = [self.cells[agent, task].values for task in self.tasks]
+        alike = self._of_one_experiment(agent)
+        return Sample(values=_seedwise(each) if alike else {}, tasks=len(each))
+
+    def _of_one_experiment(self, agent: str) -> bool:
+        return len(self.experiments[agent]) == 1
 
     def aggregates(self, agent: str) -> dict[IntervalKind, Estimate]:
         """Sum up an agent's runs on all tasks, if it has enough of them."""
@@ -184,6 +201,7 @@ def _estimate(kind: IntervalKind, statistic: Statistic, *agents: Tasks) -> Estim
     return Estimate(
         value=float(statistic(*agents)),
         interval=bootstrap_interval(statistic, *agents) if known else None,
+        coverage=known,
     )
 
 
@@ -197,21 +215,29 @@ def score_table(
     agents = tuple(dict.fromkeys([a for a, _, _ in asked] + sorted({r.name for r in found})))
     tasks = tuple(dict.fromkeys([t for _, t, _ in asked] + sorted({r.task["name"] for r in found})))
     in_table = {record.seed for record in found}
-    cells, data, in_returns = {}, {}, set()
+    cells: dict[tuple[str, str], Cell] = {}
+    data: dict[str, float] = {}
+    in_returns: set[str] = set()
     for task in tasks:
         column = [record for record in found if record.task["name"] == task]
         refuse_mixed_column(column, mixed)
-        for about in column[:1]:
-            scored = about.task["reference"] is not None
-            in_returns |= set() if scored else {task}
-            data[task] = about.data["mean_score" if scored else "mean_return"]
+        scored = all(record.task["reference"] is not None for record in column)
+        in_returns |= set() if scored else {task}
+        means = {record.data["mean_score" if scored else "mean_return"] for record in column}
+        if len(means) == 1:
+            data[task] = means.pop()
         for agent in agents:
             own = [record for record in column if record.name == agent]
             refuse_mixed_cell(own)
             seeds = {seed for a, t, seed in asked if (a, t) == (agent, task)}
             cells[agent, task] = _cell(own, seeds if asked else in_table, task in in_returns)
     return ScoreTable(
-        agents=agents, tasks=tasks, cells=cells, data=data, in_returns=frozenset(in_returns)
+        agents=agents,
+        tasks=tasks,
+        cells=cells,
+        data=data,
+        in_returns=frozenset(in_returns),
+        experiments={a: frozenset(r.experiment for r in found if r.name == a) for a in agents},
     )
 
 

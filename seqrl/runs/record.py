@@ -1,6 +1,7 @@
 """RunRecord: what a run leaves, as one small file of JSON. Needs neither torch nor a simulator."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ from seqrl.data.whole import replace_file
 from seqrl.errors import DataError, told_plainly
 
 FORMAT = 1
+HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 PROTOCOL = 2
 """Raised whenever a change moves the numbers that equal settings give. 2: 25 rows are played
 together, not 16, which moves last bits."""
@@ -124,7 +126,9 @@ def write_record(file: Path, record: RunRecord) -> None:
 
 def read_record(file: Path) -> RunRecord:
     """Read a record."""
-    with told_plainly(file, "reading a record"):
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise DataError(f"{file} is no file, and cannot be read.")  # a pipe would keep us waiting
+    with told_plainly(file, "reading a record", None):
         content = file.read_bytes()
     return record_in(content, str(file))
 
@@ -133,6 +137,8 @@ def record_in(content: bytes, where: str) -> RunRecord:
     """Make a record of the content of its file; `where` names that in messages."""
     try:
         plain = json.loads(content)
+        if HALF_A_CHARACTER.search(content):
+            json.dumps(plain, ensure_ascii=False).encode()  # two halves make one
         if plain.pop("format") != FORMAT:
             raise DataError(f"{where} is a record of another format than {FORMAT}.")
         known = {field.name for field in fields(RunRecord)}
@@ -141,5 +147,6 @@ def record_in(content: bytes, where: str) -> RunRecord:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"{where} is not a whole record of seqrl: {error}. Remove it, and run it again."
+            f"{where} is not a whole record of seqrl: {error}. If it was one, remove it, and run "
+            "it again."
         ) from error

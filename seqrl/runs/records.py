@@ -5,6 +5,7 @@ What cannot be read stands beside the others with its sentence, so that nobody c
 
 import fnmatch
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -129,7 +130,7 @@ def _listed(found: Sequence[Found]) -> str:
 
 def records_below(results: Path) -> Records:
     """Read all records of a results folder; nothing that is wrong with one ends the others."""
-    with told_plainly(results, "looking for records"):
+    with told_plainly(results, "looking for records", None):
         there = results.is_dir()
     if not there:
         raise UnknownName(
@@ -156,12 +157,12 @@ def records_below(results: Path) -> Records:
 
 def chosen_from(places: Iterable[Path]) -> Records:
     """Read results folders and single records; a file that is named twice is there once."""
-    found: dict[Path, Found] = {}
-    unread: dict[Path, Unread] = {}
+    found: dict[str, Found] = {}
+    unread: dict[str, Unread] = {}
     for place in places:
         there = _of_file(place) if place.is_file() else records_below(place)
-        found |= {one.file.resolve(): one for one in there.found}
-        unread |= {one.file.resolve(): one for one in there.unread}
+        found |= {os.path.realpath(one.file): one for one in there.found}
+        unread |= {os.path.realpath(one.file): one for one in there.unread}
     return Records(
         found=tuple(sorted(found.values(), key=_place)),
         unread=tuple(sorted(unread.values(), key=lambda one: one.file)),
@@ -178,7 +179,7 @@ def _files(runs: Path, unread: list[Unread]) -> Iterator[Path]:
 
 def _inside(folder: Path, wanted: Callable[[Path], bool], unread: list[Unread]) -> list[Path]:
     try:
-        with told_plainly(folder, "listing records"):
+        with told_plainly(folder, "listing records", None):
             return sorted(filter(wanted, folder.iterdir()))
     except DataError as error:
         unread.append(Unread(file=folder, why=str(error)))

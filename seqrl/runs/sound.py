@@ -1,4 +1,6 @@
-"""Is a record what a record must be? What is damaged or newer is told, before anybody counts it."""
+"""Is a record what a record must be? What is damaged or newer is told, before anybody counts it;
+and so is what contradicts itself, before it stands in a table.
+"""
 
 import math
 import types
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from seqrl.errors import DataError
+from seqrl.runs.identity import hash_in
 from seqrl.runs.record import PROTOCOL, RunRecord, read_record
 
 Inside = Mapping[str, Any]
@@ -35,11 +38,16 @@ EVALUATION: Mapping[str, Any] = {
     "score": float | None,
     "seconds": float | None,
     "episodes": Sequence[Inside],
+    "update": int,
 }
 REFERENCE = {"minimum": float, "maximum": float}
+EPISODE = {"number": int, "seed": int, "return": float, "length": int | None}
 TRAINING = {"updates": int, "seconds": float, "updates_per_second": float}
 CHECKPOINT = {"sha256": str}
 RECORD = get_type_hints(RunRecord)
+
+LARGEST = 1e100
+"""A number beyond that is none, and neither is its square."""
 
 DAMAGED = "is not a whole record of seqrl: {}. Remove it, and run it again."
 
@@ -81,6 +89,44 @@ def _problem(record: RunRecord) -> str:
         return DAMAGED.format("there are scores where there is no reference, or the reverse")
     if not all(one["episodes"] for one in record.evaluations):
         return DAMAGED.format("an evaluation has no episodes")
+    if not _is(float | None)(record.facts.get("target_return")):
+        return DAMAGED.format("facts.target_return is not what it should be")
+    if record.status == "done" and min(record.training[name] for name in TRAINING) <= 0:
+        return DAMAGED.format("it is done, and has not been trained")
+    return ""
+
+
+def contradiction(record: RunRecord) -> str:
+    """Say which of two things that a record says cannot be, if it also says the other; nothing of
+    most. Whoever changes a record by hand, or a program that writes one, forgets one of them."""
+    if hash_in(record) != record.hash:
+        return "its hash is not that of what it says of agent, seed and conditions"
+    names = {record.task["name"], record.data["name"], record.identity["data"]}
+    if len(names) > 1 or record.data["fingerprint"] != record.identity["fingerprint"]:
+        return "it names two data sets"
+    if record.task["environment"] != record.identity["environment"]:
+        return "it names two environments"
+    if record.status != "done":
+        return ""
+    planned, reference = record.identity["evaluation"], record.task["reference"]
+    last = record.evaluations[-1]["update"]
+    if not last == record.training["updates"] == record.agent["training"]["updates"]:
+        return f"it was evaluated after {last} updates, and trained for another number"
+    if len(record.evaluations) != planned.get("times", len(record.evaluations)):
+        return f"it has {len(record.evaluations)} evaluations, and {planned['times']} were planned"
+    for one in record.evaluations:
+        episodes = one["episodes"]
+        seeds = {episode["seed"] for episode in episodes}
+        if not len(seeds) == len(episodes) == planned["episodes"]:
+            return f"it has {len(seeds)} different episodes, and {planned['episodes']} were planned"
+        mean = math.fsum(episode["return"] for episode in episodes) / len(episodes)
+        if not math.isclose(mean, one["return"], rel_tol=1e-9, abs_tol=1e-6):
+            return f"its episodes have a mean return of {mean:,.3f}, and it says another"
+        if reference:
+            low, high = reference["minimum"], reference["maximum"]
+            score = 100 * (mean - low) / (high - low)
+            if not math.isclose(score, one["score"], rel_tol=1e-9, abs_tol=1e-6):
+                return f"its returns make a score of {score:,.3f}, and it says another"
     return ""
 
 
@@ -99,8 +145,9 @@ def _all_lacking(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield from (("checkpoint", name) for name in _lacking(record.checkpoint, CHECKPOINT))
     for evaluation in record.evaluations:
         yield from (("evaluations", name) for name in _lacking(evaluation, EVALUATION))
-        if not all(map(_is(float), (one.get("return") for one in evaluation["episodes"]))):
-            yield "episodes", "return"
+        for name, kind in EPISODE.items():
+            if not all(map(_is(kind), (one.get(name) for one in evaluation["episodes"]))):
+                yield "episodes", name
 
 
 def _lacking(plain: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
@@ -127,5 +174,5 @@ def _is(kind: Any) -> Callable[[Any], bool]:
         item = _is(inner[1])
         return lambda value: isinstance(value, dict) and all(map(item, value.values()))
     if kind is float:
-        return lambda value: type(value) in (int, float) and math.isfinite(value)
+        return lambda value: type(value) in (int, float) and -LARGEST < value < LARGEST
     return lambda value: type(value) is kind

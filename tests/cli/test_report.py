@@ -97,6 +97,28 @@ def test_no_folder_no_records(seqrl: Run, tmp_path: Path) -> None:
     assert ended.status == 2 and "no records" in ended.err
 
 
+def test_a_record_that_was_changed_by_hand(seqrl: Run, tmp_path: Path) -> None:
+    """A score that its episodes do not have is in no table."""
+    _, bad = write_all(tmp_path, recorded([2]), recorded([4], seed=1))
+    bad.write_text(bad.read_text().replace('"score": 2.0', '"score": 99.0'))
+    ended = seqrl("table", tmp_path)
+    assert "| BC | 1.0 |" in ended.out and f"{bad} was changed by hand" in ended.err
+    ended = seqrl("table", bad)
+    assert ended.status == 2 and "No record is left" in ended.err
+
+
+def test_figures_that_are_no_more(seqrl: Run, tmp_path: Path) -> None:
+    """Beside new figures an old one would be taken for one of them; other files are left alone."""
+    out = tmp_path / "figures"
+    write_all(tmp_path, *(evaluated([[1], [n]], seed=n) for n in range(5)))
+    seqrl("figures", tmp_path, "--out", out)
+    (out / "mine.png").write_text("")
+    assert (out / "profiles.png").exists() and (out / "learning-curves.csv").exists()
+    seqrl("figures", tmp_path, "--out", out, "--seed", 0)
+    assert not [*out.glob("profiles.*")] and (out / "mine.png").exists()
+    assert (out / "learning-curves.csv").exists()
+
+
 def test_told_to_mix(seqrl: Run, tmp_path: Path) -> None:
     """Refused first, with both records named; then put together, and said."""
     write_all(tmp_path, recorded([2]), recorded([4], seed=1, protocol=1))
@@ -132,4 +154,4 @@ def test_the_page(seqrl: Run, results: Path, tmp_path: Path) -> None:
     assert out.read_text().startswith("<!DOCTYPE html>")
     (tmp_path / "folder").mkdir()
     ended = seqrl("page", results, "--out", tmp_path / "folder")
-    assert ended.status == 2 and "--out" in ended.err
+    assert ended.status == 2 and "--out" in ended.err and "is a folder" in ended.err

@@ -1,12 +1,21 @@
 """What a report says in words: intervals, differences, sums over tasks; and what it must not."""
 
 import re
+from dataclasses import replace
 from statistics import fmean, stdev
 
 import pytest
 
-from seqrl.report.blocks import Block, blocks_of, differences, improvements, intervals, over_tasks
-from seqrl.report.coverage import coverage_of
+from seqrl.report.blocks import (
+    Block,
+    about_profiles,
+    blocks_of,
+    differences,
+    improvements,
+    intervals,
+    over_tasks,
+)
+from seqrl.report.coverage import Kind, coverage_of
 from seqrl.report.scores import t_quantile
 from seqrl.report.tables import score_table
 from seqrl.runs.record import RunRecord
@@ -46,12 +55,99 @@ def test_no_interval_without_its_coverage() -> None:
     """An interval whose coverage nobody measured is not printed; of one that is, it is said."""
     eleven = [float(n) for n in range(11)]
     assert coverage_of("t", 11) is None
-    assert intervals(score_table(made({"BC": {TASK: eleven}}))) is None
+    lacking = intervals(score_table(made({"BC": {TASK: eleven}})))
+    assert row(lacking, "BC") == ("-",)
+    (why,) = lacking.notes  # type: ignore[union-attr]
+    assert why.startswith("No interval of 11 seeds: ") and "3 to 10, 15, 20 seeds" in why
     said = " ".join(intervals(score_table(made({"BC": {TASK: eleven[:3]}}))).notes)  # type: ignore[union-attr]
     known = coverage_of("t", 3)
     assert known is not None
     assert f"of 3 seeds it held the truth in {100 * known.normal:.0f}% on normal data" in said
     assert f"{100 * known.real:.0f}% on real runs" in said
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 6])
+@pytest.mark.parametrize("seeds", [3, 5, 6])
+def test_beside_each_interval_stands_its_own_coverage(seeds: int, tasks: int) -> None:
+    """Of that kind, of so many seeds, of so many tasks: another figure would look as good."""
+    names = [f"seqrl/{name}-medium-v1" for name in ("ant", "hopper", "walker2d", "a", "b", "c")]
+    scores = {name: [10.0 * n + 7 * (n % 2) for n in range(seeds)] for name in names[:tasks]}
+    table = score_table(made({"BC": scores, "DT": scores | {names[0]: [3.0] * seeds}}))
+    said = {block.title: " ".join(block.notes) for block in blocks_of(table)}
+
+    def words(kind: Kind, of: int) -> str:
+        return f"of {seeds} seeds{f' of {of} tasks' if of > 1 else ''} it held the truth in " + str(
+            coverage_of(kind, seeds, of)
+        )
+
+    assert words("t", 1) in said["95% intervals of these means"]
+    paired = said["Differences, paired by seed"]
+    assert words("paired t", 1) in paired and (tasks == 1 or words("paired t", tasks) in paired)
+    over = said.get(f"Over {'all ' if tasks > 1 else 'the '}{tasks} tasks", "")
+    if tasks > 1:
+        assert words("t", tasks) in over and words("t", 1) not in over
+        kinds: tuple[Kind, ...] = ("IQM", "median", "optimality gap")
+        for kind in kinds:
+            assert (f"{kind}: Stratified" in over) == (seeds >= 5)
+            assert seeds < 5 or words(kind, tasks) in over.partition(f"{kind}: Strat")[2]
+    if seeds >= 5:
+        assert words("improvement", tasks) in said["Probability of improvement"]
+        (line, *more) = about_profiles(table)
+        assert words("profile", tasks) in line and not more
+
+
+def test_of_what_has_no_interval_none_is_spoken() -> None:
+    """Five seeds of one agent and six of another have a probability, and no interval."""
+    table = score_table(made({"A": {TASK: [1, 2, 3, 4, 5]}, "B": {TASK: [1, 2, 3, 4, 5, 6]}}))
+    block = improvements(table)
+    assert block is not None and "[" not in row(block, "A > B")[0]
+    assert not any("held the truth" in note for note in block.notes)
+
+
+def test_many_tasks_have_no_interval_that_nobody_tried() -> None:
+    """Ten tasks are one more than there are real runs of."""
+    ten = {f"seqrl/t{n}-medium-v1": [1.0 * n, 2.0, 5.0] for n in range(10)}
+    block = over_tasks(score_table(made({"BC": ten, "DT": ten})))
+    assert row(block, "BC")[1] == "-"
+    assert any(note.startswith("No interval of 3 seeds of 10 tasks") for note in block.notes)  # type: ignore[union-attr]
+
+
+def test_two_experiments_have_no_mean_over_tasks() -> None:
+    """Fifty updates on one task and two thousand on another: `make bench EXPERIMENT=smoke`, and
+    then a real one."""
+    records = made(
+        {"BC": {TASK: [1, 2, 3], OTHER: [4, 5, 6]}, "DT": {TASK: [1, 2, 3], OTHER: [4, 5, 9]}}
+    )
+    mixed = [
+        replace(r, experiment="smoke") if (r.name, r.task["name"]) == ("BC", OTHER) else r
+        for r in records
+    ]
+    table = score_table(mixed)
+    assert row(over_tasks(table), "BC") == ("-", "-", "-")
+    assert row(over_tasks(table), "DT")[2] == "3"
+    assert row(differences(table), "BC - DT")[2] == "-"
+
+
+def test_many_intervals_are_no_proof() -> None:
+    """Of thirty, one or two miss."""
+    scores = {TASK: [1.0, 2.0, 4.0]}
+    few = differences(score_table(made({name: scores for name in "AB"})))
+    many = differences(score_table(made({name: scores for name in "ABCDE"})))
+    assert not any("for itself" in note for note in few.notes)  # type: ignore[union-attr]
+    assert any("There are 10 intervals" in note for note in many.notes)  # type: ignore[union-attr]
+
+
+def test_n_of_pairs_is_told_where_it_differs() -> None:
+    """Where an agent lacks seeds, its pairs are fewer."""
+    table = score_table(made({"A": {TASK: [1, 2, 3]}, "B": {TASK: [1, 2, 4]}, "C": {TASK: [5, 7]}}))
+    assert "(3)" in row(differences(table), "A - B")[0]
+    assert row(differences(table), "A - C")[0].endswith("(2)")
+
+
+def test_no_minus_before_a_zero() -> None:
+    """An interval's end of -0.04 is 0.0."""
+    table = score_table(made({"A": {TASK: [0.0, 0.0, 0.02]}, "B": {TASK: [0.0, 0.0, 0.02]}}))
+    assert row(intervals(table), "A") == ("[0.0, 0.0]",)
 
 
 def test_differences_are_paired_by_seed() -> None:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from seqrl.report.formats import FORMATS, Format, written
+from seqrl.report.formats import FORMATS, Format, as_markdown, written
 from seqrl.report.summary import summary_of
 from tests.report.test_blocks import OTHER, made
 from tests.runs.recorded import TASK, recorded
@@ -69,6 +69,18 @@ def test_names_stay_in_their_cells(format_: Format) -> None:
         assert next(csv.DictReader(io.StringIO(text)))["agent"] == HOSTILE
     else:
         assert json.loads(text)["cells"][0]["agent"] == HOSTILE
+
+
+def test_markdown_shows_letters_as_letters() -> None:
+    """A name is no emphasis, no link and no picture; what a terminal would obey is seen."""
+    names = ["_DT_", "__x__", "![i](http://a/b.png)", "~~gone~~", "red\x1b[31m", "turned\u202e"]
+    shown = as_markdown(summary_of([recorded([1], name=name) for name in names]))
+    for expected in (r"\_DT\_", r"\_\_x\_\_", r"![i]\(http", r"\~\~gone", r"\\x1b[31m", r"\\u202e"):
+        assert expected in shown
+    assert "\x1b" not in shown and "\u202e" not in shown
+    assert "best_in_data" in as_markdown(
+        summary_of([recorded([1], facts={"target_rule": "best_in_data"})])
+    )
 
 
 def test_nothing_that_failed_hides() -> None:

@@ -69,6 +69,29 @@ def test_a_block_says_what_differs() -> None:
     assert any("standard error over 15 rollouts" in note for note in block.notes)
 
 
+def test_all_that_ran_them_again_are_shown() -> None:
+    """CORL writes "10% BC"; a name that is looked for in vain leaves a row out, silently."""
+    block = block_for(["seqrl/hopper-medium-v1"])
+    assert block is not None
+    rows = {name: cell for name, cell in block.rows}
+    assert rows["10%BC, CORL_last"] == "55.5 ± 7.3" and rows["10%BC, DT2021"] == "65.9"
+    assert [*rows] == [
+        *("DT, DT2021", "DT, CORL_last", "DT, d3rlpy_final"),
+        *("TT(quantile), TT2021", "TT(uniform), TT2021"),
+        *("BC, DT2021", "BC, CORL_last", "10%BC, DT2021", "10%BC, CORL_last"),
+    ]
+
+
+def test_what_is_copied_and_what_is_not() -> None:
+    """Of a source, each agent by its own notes."""
+    copied = {(one.source, one.agent, one.task): one.copied for one in published()}
+    assert not copied["TT2021", "TT(+Q)", "antmaze-umaze-v0"]
+    assert copied["TT2021", "DT", "antmaze-umaze-v0"]
+    assert not copied["RvS2022", "DT", "hopper-random-v2"]
+    assert copied["RvS2022", "DT", "hopper-medium-v2"]
+    assert copied["RATE2025", "DMamba", "hopper-medium-v2"]
+
+
 def test_nothing_is_shown_beside_what_nobody_has_tried() -> None:
     """An empty table under one's own data looks like a failure of somebody's."""
     assert block_for(["file/mine+1a2b3c4d"]) is None

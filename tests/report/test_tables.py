@@ -13,7 +13,8 @@ from seqrl.errors import SeqrlError
 from seqrl.report.belonging import KINDS, Kind, kinds_named
 from seqrl.report.blocks import over_tasks, scores
 from seqrl.report.captions import caption
-from seqrl.report.formats import FORMATS, written
+from seqrl.report.formats import FORMATS, as_markdown, written
+from seqrl.report.page import page
 from seqrl.report.summary import summary_of
 from seqrl.report.tables import ScoreTable, score_table
 from seqrl.runs.record import RunRecord
@@ -177,6 +178,57 @@ def test_a_column_is_one_whatever_the_agent() -> None:
     """Two agents in one column were to have met the same data."""
     with pytest.raises(SeqrlError, match="one column"):
         score_table([recorded([1]), recorded([1], name="DT", fingerprint="f" * 16)])
+
+
+def test_data_that_differ_have_no_mean() -> None:
+    """Put together all the same, they are two; the first one's mean is not that of both."""
+    other = recorded([2], seed=1, fingerprint="f" * 16)
+    other = replace(other, data={**other.data, "mean_score": 99.0})
+    table = score_table([recorded([1]), other], mixed={"fingerprint"})
+    assert table.data == {}
+    assert "| data | - |" in as_markdown(summary_of([recorded([1]), other], mixed={"fingerprint"}))
+    page(summary_of([recorded([1]), other], mixed={"fingerprint"}))
+
+
+def test_reference_returns_put_together_are_told() -> None:
+    """Two scales in one column: the caption must show both."""
+    wide = {"minimum": 0.0, "maximum": 400.0, "source": "a test"}
+    both = [recorded([1]), recorded([2], seed=1, reference=wide, task_horizon=500)]
+    said = caption(both)
+    assert "1000 steps, with reference returns 0.0 and 200.0" in said
+    assert "500 steps, with reference returns 0.0 and 400.0" in said
+    none = [recorded([1]), recorded([2], seed=1, reference=None)]
+    assert score_table(none, mixed={"environment"}).in_returns == {TASK}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"checkpoint_rule": "best"}, "checkpoint_rule, last and best"),
+        ({"identity": {"code": {"x": "1"}}}, "code"),
+        (
+            {"identity": {"training_precision": "bfloat16"}},
+            "training_precision, float32 and bfloat16",
+        ),
+        ({"task": {"environment_settings": {"healthy": False}}}, "environment_settings"),
+    ],
+)
+def test_what_makes_other_runs(given: dict[str, Any], said: str) -> None:
+    """Not told apart by the agent's settings, yet not runs of one kind."""
+    record = recorded([2], seed=1)
+    merged: dict[str, Any] = {
+        name: {**getattr(record, name), **value} if isinstance(value, dict) else value
+        for name, value in given.items()
+    }
+    with pytest.raises(SeqrlError, match=said):
+        score_table([recorded([1]), replace(record, **merged)])
+
+
+def test_returns_are_not_summed_up_with_scores() -> None:
+    """One task without reference returns is enough."""
+    other = "seqrl/walker2d-medium-v1"
+    table = score_table([recorded([1]), recorded([1], task=other, reference=None)])
+    assert not table.can_be_summed_up
 
 
 def test_a_seed_counts_once() -> None:
