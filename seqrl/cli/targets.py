@@ -132,7 +132,8 @@ def _say_following(measured: "Following", sweep: "Sweep") -> None:
     say(f"  slope, how much of each more asked comes     {slope}")
     say(
         "  In brackets 95% of 10,000 resamplings of the episodes, the same for every target. They "
-        "say\n  nothing of other trainings: this is one checkpoint."
+        "say\n  nothing of other trainings: this is one checkpoint. How often they hold the truth "
+        "was not measured."
     )
 
 

@@ -234,8 +234,9 @@ def _notes_over_tasks(table: ScoreTable, known: dict[str, Sample], summed: bool)
         yield f"IQM, median and optimality gap need {ENOUGH} seeds of every task."
         return
     yield (
-        "IQM: mean of the middle half of all runs; median: of the tasks' means; optimality gap: "
-        "what runs lack to 100, less is better (Agarwal et al. 2021, arXiv 2108.13264)."
+        "IQM: mean of the middle half of all runs, without parts of runs; median: of the tasks' "
+        "means; optimality gap: what runs lack to 100, less is better (Agarwal et al. 2021, arXiv "
+        "2108.13264)."
     )
     enough = {(sample.n, sample.tasks) for sample in known.values() if sample.n >= ENOUGH}
     for kind in AGGREGATES:

@@ -13,7 +13,9 @@ Honest is to choose by one half of the episodes, and to score what was chosen by
 which nobody has looked at: then luck is not counted. The episodes are halved at random many times;
 each half chooses once, and the halves are the same for all candidates. This estimates without bias
 what choosing by half as many episodes brings. Choosing by all of them is surer as a rule; then an
-honest choice adds, on average, a little more than is said here, and the illusion is so much less.
+honest choice adds, on average, more than is said here, and the illusion is so much less: it is luck
+at most. Where candidates differ by about as much as halves of the episodes are unsure, half of it
+may be what halving loses.
 By its making the illusion is never below zero, and may be more than all that seems to be added:
 where the fixed candidate is the best already, the halves can only choose worse.
 
@@ -91,7 +93,8 @@ def honest_score(values: Float64) -> float:
 
 
 def _scored(chosen_by: Float64, scored_by: Float64) -> Float64:
-    chosen = chosen_by == chosen_by.max(axis=0)
+    best = chosen_by.max(axis=0)
+    chosen = np.isclose(chosen_by, best, rtol=1e-9, atol=1e-9)  # sums of equals differ in last bits
     found: Float64 = (chosen * scored_by).sum(axis=0) / chosen.sum(axis=0)
     return found
 
@@ -186,10 +189,10 @@ NOTES = (
     "the more candidates and the fewer episodes there are.",
     "Honest: the candidate that one half of the episodes chooses, scored by the other half; both "
     f"ways round, mean of {HALVINGS:,} random halvings, the same for all candidates and runs. "
-    "Chosen by half of the episodes only: as a rule a little less than choosing by all of them is "
-    "worth.",
-    "Added as reported = best - fixed; illusion = best - honest; added honestly = honest - fixed, "
-    "which is below zero where halves choose a worse one than the fixed.",
+    "Chosen by half of the episodes only: as a rule less than choosing by all of them is worth.",
+    "Added as reported = best - fixed; illusion = best - honest, which is luck at most, as halves "
+    "also choose worse; added honestly = honest - fixed, at least, and below zero where halves "
+    "choose a worse one than the fixed.",
     "Numbers are scores (returns where it says so): the mean over seeds ± the standard deviation "
     "over seeds (n-1). Each seed chooses for itself. Choosing, honestly or not, takes all these "
     "candidates' episodes in the environment, which whoever learns from data alone does not have.",

@@ -130,6 +130,15 @@ def test_the_order_of_candidates_is_nothing() -> None:
     assert honest_score(values[::-1]) == pytest.approx(honest_score(values), rel=1e-12)
 
 
+def test_equal_scores_are_equal_whatever_their_scale() -> None:
+    """Returns of 0 and 1,000 as scores: sums of equals differ in their last bits."""
+    values = 1_000 * np.random.default_rng(0).integers(0, 2, (6, 11)).astype(float)
+    low, high = -280.178953, 12135.0
+    scores = 100 * (values - low) / (high - low)
+    expected = 100 * (honest_score(values) - low) / (high - low)
+    assert honest_score(scores) == pytest.approx(expected, rel=1e-9)
+
+
 def test_what_is_published_of_a_hundred_checkpoints() -> None:
     """The numbers of the module's first page are those of the file."""
     means = {
@@ -164,6 +173,9 @@ def test_records_by_hand() -> None:
     sample = found.over_seeds(lambda one: one.as_reported)
     assert sample.mean == 12.5 and sample.deviation == pytest.approx(25 / math.sqrt(2))
     assert first.fixed == records[0].score
+    low = {"minimum": -50.0, "maximum": 150.0, "source": "a test"}
+    (moved,) = selections(checkpoints_of([evaluated([[80, 80], [20, 40]], reference=low)]))
+    assert (moved.choices[0].fixed, moved.choices[0].best) == (40, 65), "as its record says"
     block = selection_block([found])
     assert block.head[:5] == ("agent", "task", "candidates", "episodes", "seeds")
     (row,) = block.rows

@@ -45,7 +45,10 @@ def recorded(
         "protocol": protocol,
     }
     mean = sum(returns) / len(returns) if returns else 0.0
-    score = mean / 2 if reference else None
+    score = None
+    if reference:
+        low, high = reference["minimum"], reference["maximum"]
+        score = 100 * (mean - low) / (high - low)
     episodes = [
         {"number": n, "seed": n, "return": float(r), "terminated": True}
         for n, r in enumerate(returns)
