@@ -11,10 +11,8 @@ Said = Callable[[RunRecord], str]
 SAME: Sequence[Said] = (
     lambda record: f"episodes of each: {record.identity['evaluation']['episodes']}",
     lambda record: f"{record.checkpoint_rule} checkpoint",
-    lambda record: (
-        f"trained in {record.identity['training_precision']}, "
-        f"played in {record.identity['evaluation']['precision']}"
-    ),
+    lambda record: f"trained in {record.identity['training_precision']}",
+    lambda record: f"played in {record.identity['evaluation']['precision']}",
 )
 """What is said once where it is the same for all; else of each task, or of each agent."""
 
@@ -35,11 +33,11 @@ def caption(records: Iterable[RunRecord]) -> str:
         for name in ("seqrl", "torch", "gymnasium", "mujoco")
     ]
     with_environment = "environment" in told
-    data = each(_data(record, of_task, with_environment=with_environment) for record in found)
+    data = {_data(record, of_task, with_environment=with_environment) for record in found}
     return "\n".join(
         [
             *([PUT_TOGETHER.format(", ".join(told))] if told else []),
-            f"Data: {data}.",
+            f"Data: {'; '.join(sorted(data))}.",
             f"Agents: {'; '.join(_agents(found, of_agent))}.",
             f"Experiment {each(r.experiment for r in found)}; "
             f"{'; '.join([f'seeds {ranges(record.seed for record in found)}', *shared])}.",
@@ -69,7 +67,7 @@ def _data(record: RunRecord, also: Sequence[Said], *, with_environment: bool) ->
     said = f"{record.data['name']} ({embedded}{content}) played in {record.task['environment']}"
     if with_environment:
         said += f" for {record.task.get('horizon')} steps, {_reference(record)}"
-    return " and ".join([said, *(say(record) for say in also)])
+    return ", ".join([said, *(say(record) for say in also)])
 
 
 def _reference(record: RunRecord) -> str:

@@ -49,6 +49,21 @@ def test_score_is_what_the_readme_says(seqrl: Callable[..., Ended]) -> None:
     assert seqrl("score", "--task", "hopper-medium", "--return", "1985").out.strip() == "61.6"
 
 
+def test_the_table_is_that_of_the_records() -> None:
+    """The first screen and the committed table have the same cells, and what the sentences below
+    say of differences and intervals stands in it."""
+    table = (Path(__file__).parents[2] / "results/embedded/tables/scores.md").read_text()
+    rows = re.search(r"(?:^\|.*\n)+", README, re.MULTILINE)
+    first = re.search(r"(?:^\|.*\n)+", table, re.MULTILINE)
+    assert rows and first and rows[0] == first[0]
+    _, begins, rest = README.partition("In three sentences:")
+    said = " ".join(rest.partition("No published protocol")[0].split())
+    quoted = re.findall(r"(-?[\d.]+) \[(-?[\d.]+), (-?[\d.]+)\]", said)
+    assert begins and quoted
+    for middle, low, high in quoted:
+        assert re.search(rf"\| {middle} ± [\d.]+ \[{low}, {high}\]", table), middle
+
+
 @pytest.mark.filterwarnings("ignore:.*out of date.*")  # Gymnasium says it of every v4
 def test_python_runs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path

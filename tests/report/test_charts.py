@@ -3,6 +3,7 @@
 import xml.etree.ElementTree as ET
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -36,6 +37,9 @@ def test_bars_are_means_and_points_are_seeds() -> None:
     assert [bar.get_height() for bar in panels[OTHER].patches] == [2]  # type: ignore[attr-defined]
     points = [heights(line) for line in panels[TASK].lines]
     assert [10, 20, 30] in points and [40] in points
+    (whisker,) = panels[TASK].collections
+    ((_, low), (_, high)), *_ = whisker.get_segments()  # type: ignore[attr-defined]
+    assert (low, high) == pytest.approx((10, 30)), "one deviation, n-1, to either side"
 
 
 def test_the_caption_stands_under_it() -> None:
@@ -77,4 +81,11 @@ def test_profiles_are_drawn() -> None:
     points = profiles(summary.table)
     (axes,) = profile_chart(points, summary.table, summary.caption).axes
     assert heights(axes.lines[0]) == [point.share for point in points]
-    assert len(axes.collections) == 1, "the band"
+    (band,) = axes.collections
+    edge: Any = band.get_paths()[0].vertices
+    drawn_ = {tuple(place) for place in np.round(edge, 9)}
+    ends = {(p.above, round(e, 9)) for p in points if (i := p.interval) for e in (i.low, i.high)}
+    assert len(ends) > len(points) and ends <= drawn_
+    said = " ".join(axes.figure.get_supxlabel().split())
+    assert "Bands, at the quartiles of scores: Stratified bootstrap" in said
+    assert "of 5 seeds of 2 tasks it held the truth in" in said
