@@ -32,5 +32,13 @@ def ranges(numbers: Iterable[int]) -> str:
     return ", ".join(said)
 
 
+def one_line(text: str) -> str:
+    """Return text in one line, with what cannot be seen as Python would write it."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in " ".join(text.split())
+    )
+
+
 def silent(doing: str, done: float, total: float, unit: str, note: str = "") -> None:
     """Show nothing."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from seqrl.progress import Progress
+from seqrl.progress import Progress, one_line
 
 PLAIN_SECONDS = 10.0
 """Where nobody looks at a terminal, progress is a line in so many seconds."""
@@ -46,6 +46,7 @@ def say_table(
     head: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
 ) -> None:
     """Print a table; `right` names columns of numbers."""
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
 
@@ -54,13 +55,20 @@ def say_table(
         table.add_column(
             title, justify="right" if i in right else "left", no_wrap=i < len(head) - 1
         )
-    for row in rows:
+    shown = [[*map(_shown, row)] for row in rows]
+    for row in shown:
         table.add_row(*row)
-    # Wider than any terminal: better that the terminal wraps a line than that a name is cut short.
-    console = Console(highlight=False, markup=False, width=400)
+    # As wide as it is: better that the terminal wraps a line than that a name or number is cut.
+    width = sum(max(map(cell_len, column)) + 2 for column in zip(head, *shown, strict=True))
+    console = Console(highlight=False, markup=False, emoji=False, width=width)
     with console.capture() as text:
         console.print(table)
     say("\n".join(line.rstrip() for line in text.get().rstrip("\n").split("\n")))
+
+
+def _shown(cell: str) -> str:
+    """Keep what leads a cell; show what a terminal would obey."""
+    return " " * (len(cell) - len(cell.lstrip(" "))) + one_line(cell)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from itertools import combinations
 from typing import Any, Literal, get_args
 
+from seqrl.progress import one_line
 from seqrl.report.blocks import Block
 from seqrl.report.captions import each
 from seqrl.report.series import ProfilePoint, Series
@@ -53,16 +54,8 @@ def _block_md(block: Block) -> str:
 
 def _md(text: str) -> str:
     """Write text so that Markdown shows it as it is, in one line, and never as HTML."""
-    plain = _line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    plain = one_line(text).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
     return MARKING.sub(r"\\\g<0>", plain)
-
-
-def _line(text: str) -> str:
-    """Return text in one line, with what cannot be seen as Python would write it."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in " ".join(text.split())
-    )
 
 
 MARKING = re.compile(r"[|*`~]|(?<![^\W_])_|_(?![^\W_])|(?<=\])\(")
@@ -116,7 +109,7 @@ def _row_latex(cells: Sequence[str]) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(LATEX.get(letter, letter) for letter in _line(text))
+    return "".join(LATEX.get(letter, letter) for letter in one_line(text))
 
 
 # ---- for programs --------------------------------------------------------------------------------
