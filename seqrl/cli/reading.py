@@ -71,7 +71,7 @@ def records_at(
     whole = []
     for one in found.found:
         if wrong := contradiction(one.record):
-            remark(f"{one.file} was changed by hand: {wrong}. It is left out.")
+            remark(f"{one.file} contradicts itself: {wrong}. It is left out.")
         else:
             whole.append(one.record)
     if not whole:

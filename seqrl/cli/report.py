@@ -76,7 +76,8 @@ def figures(
     """Draw scores with their seeds, learning curves, score against budget, asked against achieved
     return, seconds per decision, and, from five seeds of every task on, performance profiles.
 
-    Each is a .png, a .svg, and a .csv of the numbers behind it. What cannot be drawn is said.
+    Each is a .png, a .svg, and a .csv of the numbers behind it. What cannot be drawn is said, and
+    an older figure of that name is taken away.
 
     seqrl figures results --task 'hopper-*' --out figures
     """
@@ -119,8 +120,11 @@ def _draw(folder: Path, name: str, figure: "Figure", numbers: str, caption: str)
 
 def _remove(folder: Path, name: str) -> None:
     """Take away an older figure: beside new ones it would be taken for one of them."""
-    for kind in ("png", "svg", "csv"):
-        (folder / f"{name}.{kind}").unlink(missing_ok=True)
+    from seqrl.errors import told_plainly
+
+    with told_plainly(folder, "taking away an older figure", "--out"):
+        for kind in ("png", "svg", "csv"):
+            (folder / f"{name}.{kind}").unlink(missing_ok=True)
 
 
 def page(

@@ -102,7 +102,9 @@ def test_a_record_that_was_changed_by_hand(seqrl: Run, tmp_path: Path) -> None:
     _, bad = write_all(tmp_path, recorded([2]), recorded([4], seed=1))
     bad.write_text(bad.read_text().replace('"score": 2.0', '"score": 99.0'))
     ended = seqrl("table", tmp_path)
-    assert "| BC | 1.0 |" in ended.out and f"{bad} was changed by hand" in ended.err
+    assert (
+        "| BC | 1.0 |" in ended.out and f"{bad} contradicts itself: its returns make" in ended.err
+    )
     ended = seqrl("table", bad)
     assert ended.status == 2 and "No record is left" in ended.err
 
@@ -117,6 +119,8 @@ def test_figures_that_are_no_more(seqrl: Run, tmp_path: Path) -> None:
     seqrl("figures", tmp_path, "--out", out, "--seed", 0)
     assert not [*out.glob("profiles.*")] and (out / "mine.png").exists()
     assert (out / "learning-curves.csv").exists()
+    ended = seqrl("figures", tmp_path, "--out", out / "mine.png")
+    assert ended.status == 2 and "--out" in ended.err and "Traceback" not in ended.err
 
 
 def test_told_to_mix(seqrl: Run, tmp_path: Path) -> None:
