@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -38,28 +38,49 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 NEEDED = ("agent", "task", "mean")
 
 CHOSEN = re.compile(
-    r"\b(?:best|better|highest|higher|top|peak|max(?:imum)?)\b|(?:selected|chosen) (?:by|on)|"
-    r"early.?stopp|\bargmax\b|\boracle\b",
+    r"\b(?:best|better|highest|higher|top|peak|max(?:imum)?)\b|(?:selected|chosen) (?:by|on|with)|"
+    r"model selection|cherry|early.?stopp|\b(?:argmax|oracle|tuned|grid search|sweep|swept)\b",
     re.IGNORECASE,
 )
 NOT_CHOSEN = re.compile(
-    r"\bnot\b[^,;.)]*|best_in_data|\bmax\w*\.? \d|"
-    r"\b(?:best|highest|max\w*) (?:return )?(?:in|of) the data",
+    r"\b(?:not|no|never|without|rather than|instead of)\b(?:(?!\bbut\b)[^,;.)])*|"
+    r"[^,;]*\b(?:validation loss|held.?out|OPE|FQE|in bold|would)\b[^,;]*|"
+    r"best_in_data|\bmax\w*\.? \d|\btop-k\b|"
+    r"\b(?:best|highest|max\w*)\b[^,;]*\bdata(?:set)?\b",
     re.IGNORECASE,
 )
-"""What a rule says that needs no score: that something was not done; a return in the data."""
+"""What a rule says that needs no score of the policy's: what was not done; a validation by data; a
+return in the data."""
 SPEAKS_OF = {
-    "checkpoint": re.compile(r"checkpoint|evaluation|epoch"),
-    "target": re.compile("target"),
+    "checkpoint": re.compile(
+        r"checkpoint|evaluation|\bevals?\b|epoch|during training", re.IGNORECASE
+    ),
+    "target": re.compile(r"target|return-to-go|\bRTG", re.IGNORECASE),
 }
 """Which part of a note is about what."""
-ONLINE = re.compile(r"(?<!no )(?<!not )(?<!without )\bonline\b", re.IGNORECASE)
-NOTHING = re.compile(r"unknown|not (?:stated|said|given)|n/?a|none|-+|\?+", re.IGNORECASE)
+LAST = re.compile(r"\b(?:final|last) (?:checkpoint|(?:training )?step|epoch|iterate|evaluation)\b")
+OF_SEEDS = re.compile(r"\b(?:best|top)(?: \d+)? of \d+ seeds", re.IGNORECASE)
+TUNED = re.compile(
+    r"best hyper\w+|\btuned (?:per|for each|on each|by)\b|hand-set per task", re.IGNORECASE
+)
+ONLINE = re.compile(
+    r"(?<!before )(?<!no )(?<!without )\bonline (?:fine-?tun|train)|"
+    r"\b(?:fine-?tuned|trained) (?:online|in the environment)",
+    re.IGNORECASE,
+)
+NOTHING = re.compile(
+    r"unknown|unclear|tbd|not (?:stated|said|given|reported|specified)|unspecified|n/?a|none|-+|"
+    r"\?+",
+    re.IGNORECASE,
+)
 """How tables say that something is not known."""
 OLD_SIMULATOR = "mujoco-py"
 OVER_EPISODES = re.compile(r"rollout|episode|trajector|standard error|\bSEM?\b", re.IGNORECASE)
 OVER_SEEDS = re.compile(r"\b(?:over|across|of)\b[^,;]*\b(?:seeds|runs|models)\b", re.IGNORECASE)
 AN_INTERVAL = re.compile(r"\bCI\b|confidence|interval", re.IGNORECASE)
+
+SPELT = {name: environment.partition("-")[0] for name, (environment, *_) in BODIES.items()}
+"""How the names of D4RL's bodies are written in environments."""
 
 Weight = Literal["differs", "not said", "remember"]
 Choice = Literal["checkpoint", "target"]
@@ -116,9 +137,11 @@ def audit(text: str, file: str) -> list[Audited]:
 
 
 def _read(text: str, file: str) -> Iterator[Audited]:
-    reader = csv.DictReader(io.StringIO(text), strict=True)
+    first = text.partition("\n")[0]
+    between = ";" if ";" in first and "," not in first else ","
+    reader = csv.DictReader(io.StringIO(text), strict=True, delimiter=between)
     try:
-        heads = [head.strip() for head in reader.fieldnames or ()]
+        heads = [head.strip().lower() for head in reader.fieldnames or ()]
         names = {name: _found(heads, spelt) for name, spelt in COLUMNS.items()}
         if missing := [name for name in NEEDED if names[name] is None]:
             raise DataError(
@@ -149,6 +172,10 @@ def _cell(
     for name in ("agent", "task"):
         if not said[name]:
             raise DataError(f"{file}, line {line}: there is no {name}.")
+    if "/" not in said["task"]:
+        said["task"] = re.sub(r"[_ ]", "-", said["task"])
+    if spread := re.fullmatch(r"(\S+)\s*(?:±|\+/-|\+-)\s*(\S+)", said["mean"]):
+        said["mean"], said["error"] = spread[1], said["error"] or spread[2]
     try:
         mean = float(said["mean"])
         error = float(said["error"] or 0)
@@ -170,7 +197,7 @@ def _cell(
 # ---- judging -------------------------------------------------------------------------------------
 
 
-def _judged(column: Sequence[Audited], in_shares: Collection[Who]) -> Iterator[Audited]:
+def _judged(column: Sequence[Audited], in_shares: Mapping[Who, int]) -> Iterator[Audited]:
     """Judge the cells of one column, each by itself and among the others."""
     found = {
         what: Counter(value for cell in column if (value := of(cell)))
@@ -207,11 +234,14 @@ def _versioned(task: str) -> bool:
 
 def _environment(cell: Audited) -> str:
     """Return the id of the environment, or the one among several that is named as the task is."""
-    ids = {*re.findall(r"[A-Za-z]\w*-v\d+", cell.said["environment"])}
+    ids = {
+        (SPELT.get(name.lower(), name), version)
+        for name, version in re.findall(r"(?<![\w-])([A-Za-z]\w*)-(v\d+)", cell.said["environment"])
+    }
     if len(ids) > 1:
-        body = cell.column.partition("-")[0]
-        ids = {one for one in ids if one.partition("-")[0].lower() == body.lower()}
-    return ids.pop() if len(ids) == 1 else ""
+        body = cell.column.partition("-")[0].lower()
+        ids = {(name, version) for name, version in ids if name.lower() == body}
+    return "-".join(ids.pop()) if len(ids) == 1 else ""
 
 
 def _simulator(cell: Audited) -> str:
@@ -219,7 +249,7 @@ def _simulator(cell: Audited) -> str:
     said = cell.said["environment"].lower()
     if OLD_SIMULATOR in said:
         return OLD_SIMULATOR
-    return "MuJoCo's own" if re.search(r"gymnasium|\bmujoco \d|-v[45]\b", said) else ""
+    return "MuJoCo's own" if re.search(r"gymnasium|\bmujoco [3-9]|-v[45]\b", said) else ""
 
 
 def _chosen(cell: Audited, what: Choice) -> bool:
@@ -236,7 +266,7 @@ COMPARED: Mapping[str, Callable[[Audited], str]] = {
     "fingerprint": lambda cell: cell.said["fingerprint"],
     "protocol": lambda cell: cell.said["protocol"],
     "target rule": lambda cell: cell.said["target"] if cell.said["protocol"] else "",
-    "unit": lambda cell: cell.said["unit"] or "score",
+    "unit": lambda cell: "return" if "return" in cell.said["unit"].lower() else "score",
 }
 """What all cells of a column must share, where it is known."""
 
@@ -253,12 +283,15 @@ def _by_itself(cell: Audited) -> Iterator[Reason]:
         if _chosen(cell, what):
             why = f"its {what} was chosen by the score ({said[what] or said['notes']})"
             yield Reason(weight="differs", key=what, said=why)
+    if OF_SEEDS.search(f"{said['seeds']}; {said['notes']}"):
+        yield Reason(weight="differs", key="seeds", said="its seeds were chosen by their scores")
     if ONLINE.search(f"{said['agent']}; {said['notes']}"):
         yield Reason(weight="differs", key="online", said="it learned online too, as it says")
     unknown = {
         "data": not _versioned(said["task"]) and "the version of its data",
         "environment": not said["environment"] and "its environment and simulator",
         "checkpoint": not said["checkpoint"]
+        and not LAST.search(said["notes"])
         and not _chosen(cell, "checkpoint")
         and "whether its checkpoint is the last",
         "seeds": not said["seeds"] and "how many seeds it is of",
@@ -266,6 +299,9 @@ def _by_itself(cell: Audited) -> Iterator[Reason]:
     for key, what in unknown.items():
         if what:
             yield Reason(weight="not said", key=key, said=f"{what} is not said")
+    if TUNED.search(f"{said['target']}; {said['notes']}"):
+        tuned = "its settings were chosen for each task"
+        yield Reason(weight="remember", key="tuned", said=tuned)
     yield from _of_error(said)
 
 
@@ -286,13 +322,13 @@ def _of_error(said: Mapping[str, str]) -> Iterator[Reason]:
         yield Reason(weight="remember", key="error", said="what its ± is, is not said")
 
 
-def _in_shares(cells: Sequence[Audited]) -> set[Who]:
-    """Return whose scores all lie between 0 and 1, and are not all 0."""
+def _in_shares(cells: Sequence[Audited]) -> dict[Who, int]:
+    """Return whose scores all lie between 0 and 1, and are not all 0; and how many they are."""
     of: dict[Who, list[float]] = {}
     for cell in cells:
         of.setdefault(_who(cell), []).append(cell.mean)
     return {
-        who
+        who: len(means)
         for who, means in of.items()
         if max(means) > 0 and -0.5 < min(means) <= max(means) <= 1.5
     }
@@ -303,16 +339,17 @@ def _who(cell: Audited) -> Who:
 
 
 def _scale(
-    cell: Audited, column: Sequence[Audited], in_shares: Collection[Who]
+    cell: Audited, column: Sequence[Audited], in_shares: Mapping[Who, int]
 ) -> Iterator[Reason]:
-    """Find numbers on another scale: shares of 1 among percent, and raw returns."""
-    if cell.said["unit"] == "return":
+    """Find numbers on another scale: shares of 1 among percent, and raw returns. One small number
+    alone may as well be a bad score."""
+    if "return" in cell.said["unit"].lower():
         return
     others = sorted(abs(other.mean) for other in column if other is not cell)
     middle = others[len(others) // 2] if others else 0.0
-    if _who(cell) in in_shares and middle > 15:
+    if (number := in_shares.get(_who(cell), 0)) and middle > 15:
         said = f"{cell.mean:g} looks like a share of 1 among percent"
-        yield Reason(weight="differs", key="scale", said=said)
-    elif abs(cell.mean) > 250 and cell.column.partition("-")[0] in BODIES:
+        yield Reason(weight="differs" if number > 1 else "remember", key="scale", said=said)
+    elif abs(cell.mean) > 250 > middle and cell.column.partition("-")[0] in BODIES:
         said = f"{cell.mean:g} looks like a return, not a score"
         yield Reason(weight="differs", key="scale", said=said)

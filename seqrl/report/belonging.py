@@ -21,6 +21,8 @@ OF_A_COLUMN: dict[str, Kind] = {
     "environment": "environment",
     "horizon": "environment",
     "environment_settings": "environment",
+    "mujoco": "environment",
+    "gymnasium": "environment",
     "reference": "environment",
     "protocol": "protocol",
     "target_rule": "target",
@@ -120,7 +122,14 @@ def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
     """Refuse a cell of records that differ in more than the seed, or that count one seed twice."""
     _refuse(records, _cell, "cell")
     seen: dict[int, RunRecord] = {}
+    checkpoints: dict[str, RunRecord] = {}
     for record in records:
+        made = (record.checkpoint or {}).get("sha256", record.hash)
+        if (other := checkpoints.setdefault(made, record)).seed != record.seed:
+            raise SeqrlError(
+                f"{named(other)} and {named(record)} have one checkpoint, which two seeds never "
+                "make: one is a copy of the other. Remove it."
+            )
         if (other := seen.setdefault(record.seed, record)) is not record:
             differ = ", ".join(
                 f"{one.field} {one.first} and {one.second}" for one in between(other, record)
@@ -138,12 +147,21 @@ def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
             )
 
 
-def _column(record: RunRecord) -> dict[str, Any]:
+def environment_of(record: RunRecord) -> dict[str, Any]:
+    """Return what it played in: equal ones, begun alike, are the same for equal actions."""
     return {
-        "fingerprint": record.data["fingerprint"],
         "environment": record.task["environment"],
         "horizon": record.task.get("horizon"),
         "environment_settings": record.task.get("environment_settings") or {},
+        "mujoco": record.versions["mujoco"],
+        "gymnasium": record.versions["gymnasium"],
+    }
+
+
+def _column(record: RunRecord) -> dict[str, Any]:
+    return {
+        "fingerprint": record.data["fingerprint"],
+        **environment_of(record),
         "reference": record.task["reference"] or {},
         "protocol": record.identity["protocol"],
     }

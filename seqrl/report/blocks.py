@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from seqrl.progress import counted
 from seqrl.report.coverage import Kind, coverage_of, measured_for
 from seqrl.report.published import block_for
 from seqrl.report.scores import RESAMPLINGS, Interval
@@ -68,11 +69,12 @@ def scores(table: ScoreTable) -> Block:
     ]
     data = [number(table.data[task]) if task in table.data else NONE for task in table.tasks]
     rows.append(["data", *data])
-    seeds = f"n = {alike.pop()} seeds in each" if len(alike) == 1 else "n is in parentheses"
-    notes = [
-        f"Mean ± standard deviation (n-1) over seeds, of each the mean over its episodes; {seeds}. "
-        "The last row is the mean of the training data itself."
-    ]
+    said = "Mean ± standard deviation (n-1) over seeds, of each the mean over its episodes"
+    if len(alike) > 1:
+        said += "; n is in parentheses"
+    elif alike:
+        said += f"; n = {counted(max(alike), 'seed')} in each mean"
+    notes = [f"{said}. The last row is the mean of the training data itself."]
     if table.in_returns:
         notes.append("Columns with (return) have no reference returns: they show returns.")
     return _block("Scores: 0 is a random policy, 100 an expert", _heads(table), rows, notes)

@@ -138,7 +138,7 @@ def _row(summary: Summary, agent: str, task: str) -> dict[str, Any]:
     return {
         "task": task,
         "agent": agent,
-        "unit": "return" if task in summary.table.in_returns else "score",
+        "unit": _unit(summary, task),
         **_numbers(cell),
         "failed": cell.failed,
         "missing": cell.missing,
@@ -250,23 +250,31 @@ def _estimated(found: Estimate) -> dict[str, float | None]:
 
 
 def series_as_csv(series: Series, summary: Summary) -> str:
-    """Write one row a point, with all that its number must not be told without."""
+    """Write one row a point, with all that its number must not be told without; which may not take
+    the place of the point's own numbers."""
     of = {record.hash[:8]: record for record in summary.records}
-    return rows_as_csv(
-        [
-            {
-                "task": point.task,
-                "agent": point.agent,
-                "seed": point.seed,
-                **({series.x.replace(" ", "_"): point.x} if series.x else {}),
-                series.y.replace(" ", "_"): point.y,
-                "unit": "return" if point.task in summary.table.in_returns else "score",
-                **about([of[point.hash]]),
-                **{key: of[point.hash].machine.get(key) for key in ("processor", "threads")},
-            }
-            for point in series.points
-        ]
-    )
+    rows = []
+    for point in series.points:
+        record = of[point.hash]
+        known = {f"run_{key}" if key == "updates" else key: v for key, v in about([record]).items()}
+        if series.all_checkpoints:
+            known["checkpoint_rule"] = "each that was evaluated"
+        own = {
+            "task": point.task,
+            "agent": point.agent,
+            "seed": point.seed,
+            **({series.x.replace(" ", "_"): point.x} if series.x else {}),
+            series.y.replace(" ", "_"): point.y,
+            **({"unit": _unit(summary, point.task)} if series.y == "score" else {}),
+        }
+        assert not own.keys() & known.keys()
+        machine = {key: record.machine.get(key) for key in ("processor", "threads")}
+        rows.append({**own, **known, **machine})
+    return rows_as_csv(rows)
+
+
+def _unit(summary: Summary, task: str) -> str:
+    return "return" if task in summary.table.in_returns else "score"
 
 
 def profile_as_csv(points: Sequence[ProfilePoint], summary: Summary) -> str:

@@ -20,8 +20,8 @@ FROM = ("DT2021", "TT2021", "CORL_last", "d3rlpy_final")
 last checkpoint."""
 
 COPIED = re.compile(
-    r"(?<!not )\bcopied\b|taken by .* authors from|equal (?:the DT paper|other papers)|"
-    "as reported in their original papers"
+    r"(?<!not )(?<!hyperparameters )\bcopied\b|taken by .* authors from|"
+    r"numbers? (?:are )?taken from|equal (?:the DT paper|other papers)|as reported (?:in|by)\b"
 )
 """How notes say that a number is not of its source's own runs."""
 

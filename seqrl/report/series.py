@@ -55,6 +55,8 @@ class Series:
     why_empty: str
     """What is to be done to have it."""
     points: tuple[Point, ...]
+    all_checkpoints: bool = False
+    """Else of the last one of each run."""
 
 
 def all_series(records: Iterable[RunRecord]) -> list[Series]:
@@ -79,7 +81,8 @@ def learning(records: Sequence[RunRecord]) -> Series:
     """Return how scores grew, of runs that were evaluated more than once."""
     return Series(
         name="learning-curves",
-        title="Learning curves: thin lines are seeds, thick ones their mean",
+        title="Learning curves, every evaluation: thin lines are seeds, thick ones their mean",
+        all_checkpoints=True,
         x="updates",
         y="score",
         why_empty="every run was evaluated once; --times 5 of `seqrl bench` gives more",
@@ -99,7 +102,8 @@ def budget(records: Sequence[RunRecord]) -> Series:
 
     return Series(
         name="score-by-budget",
-        title="Score against budget: the training's seconds, on the machine of each run",
+        title="Score against budget, every evaluation: seconds of training, on each run's machine",
+        all_checkpoints=True,
         x="seconds of training",
         y="score",
         why_empty="no run says how long it trained",

@@ -7,11 +7,13 @@ Numbers only: `blocks` says them in words, `formats` writes them.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import Any
 
 import numpy as np
 
 from seqrl.report.belonging import (
     Kind,
+    environment_of,
     in_order,
     one_kind_of_data,
     refuse_mixed_cell,
@@ -102,8 +104,8 @@ class Cell(Sample):
     failed: int
     missing: int
     """Seeds that were asked for, or else that others in the table have."""
-    played: Mapping[int, tuple[int, ...]]
-    """For each seed, the seeds of its episodes: equal ones begin alike."""
+    played: Mapping[int, tuple[Any, ...]]
+    """For each seed, where it played, and the seeds of its episodes: equal ones begin alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,7 +250,11 @@ def _cell(records: Sequence[RunRecord], seeds: set[int], in_returns: bool) -> Ce
         failed=len(records) - len(done),
         missing=len(seeds - {record.seed for record in records}),
         played={
-            seed: tuple(episode["seed"] for episode in last["episodes"])
-            for seed, last in done.items()
+            record.seed: (
+                environment_of(record),
+                *(episode["seed"] for episode in record.evaluations[-1]["episodes"]),
+            )
+            for record in records
+            if record.status == "done"
         },
     )

@@ -104,11 +104,31 @@ def contradiction(record: RunRecord) -> str:
     names = {record.task["name"], record.data["name"], record.identity["data"]}
     if len(names) > 1 or record.data["fingerprint"] != record.identity["fingerprint"]:
         return "it names two data sets"
-    if record.task["environment"] != record.identity["environment"]:
-        return "it names two environments"
+    identity, reference = record.identity, record.task["reference"]
+    for name in ("environment", "horizon", "environment_settings"):
+        if name in identity and name in record.task and identity[name] != record.task[name]:
+            return f"it names two environments: {name} {record.task[name]} and {identity[name]}"
+    for name, version in identity["versions"].items():
+        if not record.versions.get(name, "").startswith(version):
+            return f"it names two versions of {name}"
+    known = [reference["minimum"], reference["maximum"]] if reference else None
+    if "reference" in identity and identity["reference"] != known:
+        return "it names two kinds of reference returns"
+    if reference and not _close(
+        _score(record.data["mean_return"], reference), record.data["mean_score"]
+    ):
+        return "the mean return of its data makes another score than it says"
     if record.status != "done":
         return ""
-    planned, reference = record.identity["evaluation"], record.task["reference"]
+    if (
+        record.training.get("precision", identity["training_precision"])
+        != identity["training_precision"]
+    ):
+        return "it names two precisions of training"
+    planned = identity["evaluation"]
+    updates = [one["update"] for one in record.evaluations]
+    if updates != sorted({*updates}):
+        return f"it was evaluated after {updates} updates, in this order"
     last = record.evaluations[-1]["update"]
     if not last == record.training["updates"] == record.agent["training"]["updates"]:
         return f"it was evaluated after {last} updates, and trained for another number"
@@ -120,14 +140,20 @@ def contradiction(record: RunRecord) -> str:
         if not len(seeds) == len(episodes) == planned["episodes"]:
             return f"it has {len(seeds)} different episodes, and {planned['episodes']} were planned"
         mean = math.fsum(episode["return"] for episode in episodes) / len(episodes)
-        if not math.isclose(mean, one["return"], rel_tol=1e-9, abs_tol=1e-6):
+        if not _close(mean, one["return"]):
             return f"its episodes have a mean return of {mean:,.3f}, and it says another"
-        if reference:
-            low, high = reference["minimum"], reference["maximum"]
-            score = 100 * (mean - low) / (high - low)
-            if not math.isclose(score, one["score"], rel_tol=1e-9, abs_tol=1e-6):
-                return f"its returns make a score of {score:,.3f}, and it says another"
+        if reference and not _close(score := _score(mean, reference), one["score"]):
+            return f"its returns make a score of {score:,.3f}, and it says another"
     return ""
+
+
+def _score(mean: float, reference: Mapping[str, Any]) -> float:
+    low, high = reference["minimum"], reference["maximum"]
+    return float(100 * (mean - low) / (high - low)) if high != low else math.nan
+
+
+def _close(first: float, second: float) -> bool:
+    return math.isclose(first, second, rel_tol=1e-9, abs_tol=1e-6)
 
 
 def _all_lacking(record: RunRecord) -> Iterator[tuple[str, str]]:

@@ -6,10 +6,11 @@ import json
 
 import pytest
 
-from seqrl.report.formats import FORMATS, Format, as_markdown, written
+from seqrl.report.formats import FORMATS, Format, as_markdown, series_as_csv, written
+from seqrl.report.series import all_series
 from seqrl.report.summary import summary_of
 from tests.report.test_blocks import OTHER, made
-from tests.runs.recorded import TASK, recorded
+from tests.runs.recorded import TASK, evaluated, recorded
 
 HOSTILE = r"a|b & <script>alert(1)</script> \end{table} 100% $x$ _u_ #1 {y} ~^"
 
@@ -69,6 +70,25 @@ def test_names_stay_in_their_cells(format_: Format) -> None:
         assert next(csv.DictReader(io.StringIO(text)))["agent"] == HOSTILE
     else:
         assert json.loads(text)["cells"][0]["agent"] == HOSTILE
+
+
+def test_figures_numbers_are_the_points() -> None:
+    """Beside each stands what the run is of, and does not take the place of the point's own."""
+    facts = {"target_rule": "given", "target_return": 90.0}
+    summary = summary_of([evaluated([[20], [40]], facts=facts)])
+    found = {s.name: [*csv.DictReader(io.StringIO(series_as_csv(s, summary)))]
+             for s in all_series(summary.records) if s.points}  # fmt: skip
+    curve = found["learning-curves"]
+    assert [(row["updates"], row["score"]) for row in curve] == [
+        ("50000", "10.0"),
+        ("100000", "20.0"),
+    ]
+    assert curve[0]["run_updates"] == "100000" and curve[0]["unit"] == "score"
+    assert curve[0]["checkpoint_rule"] == "each that was evaluated"
+    (asked,) = found["asked-achieved"]
+    assert (asked["return_asked_for"], asked["return_achieved"]) == ("90.0", "40.0")
+    assert "unit" not in asked and asked["checkpoint_rule"] == "last"
+    assert [row["seconds_of_training"] for row in found["score-by-budget"]] == ["60.0", "120.0"]
 
 
 def test_markdown_shows_letters_as_letters() -> None:

@@ -201,15 +201,52 @@ def test_reference_returns_put_together_are_told() -> None:
     assert score_table(none, mixed={"environment"}).in_returns == {TASK}
 
 
+def test_other_simulators_make_no_column() -> None:
+    """MuJoCo's versions play alike, nearly: what is in one column must have met the same."""
+    older = recorded([2], seed=1, name="DT")
+    older = replace(older, versions={**older.versions, "mujoco": "3.1.6"})
+    with pytest.raises(SeqrlError, match=r"mujoco, 3.3.0 and 3.1.6.*--mixed environment"):
+        score_table([recorded([1]), older])
+    both = [recorded([1], seed=1), older]
+    table = score_table(both, mixed={"environment"})
+    assert table.paired("BC", "DT", TASK).n == 0, "they did not begin alike"
+    said = caption(both)
+    assert "100,000 updates, mujoco 3.3.0)" in said and "100,000 updates, mujoco 3.1.6)" in said
+
+
+def test_a_copied_seed_is_no_seed() -> None:
+    """One training's record under another seed would make a mean of one run with itself."""
+    one = recorded([1])
+    with pytest.raises(SeqrlError, match="have one checkpoint"):
+        score_table([one, replace(recorded([2], seed=1), checkpoint=one.checkpoint)])
+
+
+def test_kinds_of_one_agent_are_told_by_their_seeds() -> None:
+    """Where runs of one agent on one task differ in what is said of them."""
+    other = replace(recorded([2], seed=1), changed=["times=1"])
+    said = caption([recorded([1]), other, recorded([3], seed=2)])
+    assert f"BC on {TASK}, seed 0, 2 (Behaviour" in said
+    assert f"BC on {TASK}, seed 1 (BehaviourCloning, times=1" in said
+    mine = replace(recorded([2], name="DT"), experiment="mine")
+    said = caption([recorded([1]), mine])
+    assert "experiment quick)" in said and "experiment mine)" in said
+    assert "\nSeeds 0; episodes of each" in said
+
+
+@pytest.mark.parametrize("lost", ["none", "all"])
+def test_n_is_of_means(lost: str) -> None:
+    """Cells without a mean have no n."""
+    good = [recorded([1], seed=s) for s in range(3)] if lost == "none" else []
+    note = scores(score_table([*good, recorded(seed=0, name="DT")])).notes[0]
+    assert ("n = 3 seeds in each mean" in note) == (lost == "none") and "parenth" not in note
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
         ({"checkpoint_rule": "best"}, "checkpoint_rule, last and best"),
         ({"identity": {"code": {"x": "1"}}}, "code"),
-        (
-            {"identity": {"training_precision": "bfloat16"}},
-            "training_precision, float32 and bfloat16",
-        ),
+        ({"identity": {"training_precision": "bfloat16"}}, "training_precision, float32 and bf"),
         ({"task": {"environment_settings": {"healthy": False}}}, "environment_settings"),
     ],
 )
@@ -290,7 +327,8 @@ def test_the_caption_answers_a_reviewer() -> None:
     other = recorded([1], name="DT", facts=given, torch="2.9.0", changed=["target=1800"])
     said = caption([recorded([1], seed=1), recorded(seed=2, name="BC"), other])
     assert "target=1800, 100,000 updates, target rule given, target return 1,800.0" in said
-    assert "torch 2.8.0, 2.9.0" in said and "seeds 0, 1, 2" in said
+    assert "target return 1,800.0, torch 2.9.0)" in said and "seeds 0, 1, 2" in said
+    assert "updates, torch 2.8.0)" in said, "each agent with its own"
 
 
 def test_nothing_makes_no_table() -> None:

@@ -61,9 +61,10 @@ def recorded(
         "episodes": episodes,
     }
     done = {"updates": made["training"]["updates"], "precision": "float32", "seconds": 120.0}
+    hash_ = hash_over({"agent": made, "seed": seed, **identity})
     usual: dict[str, Any] = {
         "status": "done" if returns else "failed",
-        "hash": hash_over({"agent": made, "seed": seed, **identity}),
+        "hash": hash_,
         "experiment": "quick",
         "changed": [],
         "name": "BC",
@@ -86,7 +87,7 @@ def recorded(
         "training": {**done, "updates_per_second": 7.0} if returns else {},
         "checkpoint_rule": "last",
         "evaluations": [evaluation] if returns else [],
-        "checkpoint": {"file": "x.safetensors", "sha256": "0" * 64} if returns else None,
+        "checkpoint": {"file": "x.safetensors", "sha256": hash_} if returns else None,
         "versions": {**VERSIONS, "torch": torch, "mujoco": "3.3.0", "numpy": "2.1.0"},
         "machine": {"device": "cpu", "processor": "AVX2", "threads": 2, "gpu": None},
         "written": "2026-11-25T10:20:30+00:00",

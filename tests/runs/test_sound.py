@@ -58,7 +58,7 @@ def test_what_a_run_writes_is_no_contradiction() -> None:
         ),
         (lambda r: r["evaluations"].pop(), "after 50000 updates, and trained for another"),
         (lambda r: r["evaluations"].pop(0), "1 evaluations, and 2 were planned"),
-        (lambda r: r["evaluations"][-1].update(update=1), "after 1 updates"),
+        (lambda r: r["evaluations"][-1].update(update=70_000), "after 70000 updates"),
         (lambda r: r["training"].update(updates=7), "trained for another number"),
         (
             lambda r: r["evaluations"][1].update(episodes=r["evaluations"][1]["episodes"][:1] * 3),
@@ -68,6 +68,12 @@ def test_what_a_run_writes_is_no_contradiction() -> None:
         (lambda r: r["data"].update(fingerprint="f" * 16), "two data sets"),
         (lambda r: r["data"].update(name="d4rl/hopper-medium-v2"), "two data sets"),
         (lambda r: r["task"].update(environment="Hopper-v5"), "two environments"),
+        (lambda r: r["identity"].update(horizon=10), "two environments: horizon 1000 and 10"),
+        (lambda r: r["versions"].update(mujoco="2.1.0"), "two versions of mujoco"),
+        (lambda r: r["identity"].update(reference=[0.0, 400.0]), "two kinds of reference"),
+        (lambda r: r["data"].update(mean_score=95.0), "mean return of its data"),
+        (lambda r: r["training"].update(precision="bfloat16"), "two precisions of training"),
+        (lambda r: r["evaluations"][0].update(update=10**9), "in this order"),
     ],
 )
 def test_contradictions(change: Change, said: str) -> None:
