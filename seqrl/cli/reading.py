@@ -41,6 +41,9 @@ MIXED = Annotated[
     ),
 ]
 
+SHOWN = 5
+"""Files that are left out, and named."""
+
 
 def records_at(
     places: list[Path] | None,
@@ -61,19 +64,19 @@ def records_at(
     found = chosen_from(named).matching(
         experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
     )
-    for unread in found.unread:
-        remark(f"{unread.why} It is left out.")
+    wrong = {one.file: contradiction(one.record) for one in found.found}
+    left_out = [unread.why for unread in found.unread]
+    left_out += [f"{file} contradicts itself: {why}." for file, why in wrong.items() if why]
+    for why in left_out[:SHOWN]:
+        remark(f"{why} It is left out.")
+    if len(left_out) > SHOWN:
+        remark(f"{len(left_out) - SHOWN:,} more files are left out; of fewer, each would be named.")
     if not found.found:
         raise SeqrlError(
             f"There are no records in {', '.join(map(str, named))}. A results folder has them in a "
             "folder `runs`; `seqrl bench` makes some."
         )
-    whole = []
-    for one in found.found:
-        if wrong := contradiction(one.record):
-            remark(f"{one.file} contradicts itself: {wrong}. It is left out.")
-        else:
-            whole.append(one.record)
+    whole = [one.record for one in found.found if not wrong[one.file]]
     if not whole:
         raise SeqrlError("No record is left.")
     return whole

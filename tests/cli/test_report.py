@@ -107,6 +107,10 @@ def test_a_record_that_was_changed_by_hand(seqrl: Run, tmp_path: Path) -> None:
     )
     ended = seqrl("table", bad)
     assert ended.status == 2 and "No record is left" in ended.err
+    for file in write_all(tmp_path, *(recorded([4], seed=seed) for seed in range(2, 9))):
+        file.write_text(file.read_text().replace('"score": 2.0', '"score": 99.0'))
+    ended = seqrl("table", tmp_path)
+    assert ended.err.count("It is left out.") == 5 and "3 more files are left out" in ended.err
 
 
 def test_figures_that_are_no_more(seqrl: Run, tmp_path: Path) -> None:
