@@ -196,6 +196,8 @@ def _is(kind: Any) -> Callable[[Any], bool]:
     if origin is Sequence:
         item = _is(inner[0])
         return lambda value: isinstance(value, list) and all(map(item, value))
+    if origin is Mapping and inner[1] is Any:
+        return lambda value: isinstance(value, dict)
     if origin is Mapping:
         item = _is(inner[1])
         return lambda value: isinstance(value, dict) and all(map(item, value.values()))
