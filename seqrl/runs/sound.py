@@ -41,7 +41,13 @@ EVALUATION: Mapping[str, Any] = {
     "update": int,
 }
 REFERENCE = {"minimum": float, "maximum": float}
-EPISODE = {"number": int, "seed": int, "return": float, "length": int | None}
+EPISODE: Mapping[str, set[type]] = {
+    "number": {int},
+    "seed": {int},
+    "return": {int, float},
+    "length": {int, type(None)},
+}
+"""Types alone: there are very many."""
 TRAINING = {"updates": int, "seconds": float, "updates_per_second": float}
 CHECKPOINT = {"sha256": str}
 RECORD = get_type_hints(RunRecord)
@@ -171,9 +177,13 @@ def _all_lacking(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield from (("checkpoint", name) for name in _lacking(record.checkpoint, CHECKPOINT))
     for evaluation in record.evaluations:
         yield from (("evaluations", name) for name in _lacking(evaluation, EVALUATION))
-        for name, kind in EPISODE.items():
-            if not all(map(_is(kind), (one.get(name) for one in evaluation["episodes"]))):
+        episodes = evaluation["episodes"]
+        for name, kinds in EPISODE.items():
+            if not {type(one.get(name)) for one in episodes} <= kinds:
                 yield "episodes", name
+        returns = [one["return"] for one in episodes]
+        if not (math.isfinite(sum(returns)) and max(map(abs, returns), default=0) < LARGEST):
+            yield "episodes", "return"
 
 
 def _lacking(plain: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
