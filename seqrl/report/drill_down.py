@@ -3,8 +3,10 @@
 Folded up to a line, so that a thousand of them are still a page.
 """
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from seqrl.progress import counted
@@ -160,8 +162,15 @@ def _deviation(values: Sequence[float]) -> float | None:
 
 
 def _listed(title: str, plain: Mapping[str, Any]) -> Markup:
+    return _list_of(title, json.dumps(plain))
+
+
+@cache
+def _list_of(title: str, content: str) -> Markup:
+    """List plain data; of a thousand runs most have the same."""
     rows = [
-        together(tag("dt", name), tag("dd", _said(value))) for name, value in flat(plain).items()
+        together(tag("dt", name), tag("dd", _said(value)))
+        for name, value in flat(json.loads(content)).items()
     ]
     if not rows:
         return together()
