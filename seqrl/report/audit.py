@@ -14,6 +14,20 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from seqrl.errors import DataError
+from seqrl.report.claims import (
+    AN_INTERVAL,
+    LAST,
+    NOTHING,
+    OF_SEEDS,
+    ONLINE,
+    OVER_EPISODES,
+    OVER_SEEDS,
+    TUNED,
+    Choice,
+    chosen,
+    environment_in,
+    simulator_in,
+)
 from seqrl.report.published import COPIED, sources
 from seqrl.tasks.d4rl import BODIES
 
@@ -37,53 +51,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 """What may be said of a cell, and what its column may be called: as in published.csv, and ours."""
 NEEDED = ("agent", "task", "mean")
 
-CHOSEN = re.compile(
-    r"\b(?:best|better|highest|higher|top|peak|max(?:imum)?)\b|(?:selected|chosen) (?:by|on|with)|"
-    r"model selection|cherry|early.?stopp|\b(?:argmax|oracle|tuned|grid search|sweep|swept)\b",
-    re.IGNORECASE,
-)
-NOT_CHOSEN = re.compile(
-    r"\b(?:not|no|never|without|rather than|instead of)\b(?:(?!\bbut\b)[^,;.)])*|"
-    r"[^,;]*\b(?:validation loss|held.?out|OPE|FQE|in bold|would)\b[^,;]*|"
-    r"best_in_data|\bmax\w*\.? \d|\btop-k\b|"
-    r"\b(?:best|highest|max\w*)\b[^,;]*\bdata(?:set)?\b",
-    re.IGNORECASE,
-)
-"""What a rule says that needs no score of the policy's: what was not done; a validation by data; a
-return in the data."""
-SPEAKS_OF = {
-    "checkpoint": re.compile(
-        r"checkpoint|evaluation|\bevals?\b|epoch|during training", re.IGNORECASE
-    ),
-    "target": re.compile(r"target|return-to-go|\bRTG", re.IGNORECASE),
-}
-"""Which part of a note is about what."""
-LAST = re.compile(r"\b(?:final|last) (?:checkpoint|(?:training )?step|epoch|iterate|evaluation)\b")
-OF_SEEDS = re.compile(r"\b(?:best|top)(?: \d+)? of \d+ seeds", re.IGNORECASE)
-TUNED = re.compile(
-    r"best hyper\w+|\btuned (?:per|for each|on each|by)\b|hand-set per task", re.IGNORECASE
-)
-ONLINE = re.compile(
-    r"(?<!before )(?<!no )(?<!without )\bonline (?:fine-?tun|train)|"
-    r"\b(?:fine-?tuned|trained) (?:online|in the environment)",
-    re.IGNORECASE,
-)
-NOTHING = re.compile(
-    r"unknown|unclear|tbd|not (?:stated|said|given|reported|specified)|unspecified|n/?a|none|-+|"
-    r"\?+",
-    re.IGNORECASE,
-)
-"""How tables say that something is not known."""
-OLD_SIMULATOR = "mujoco-py"
-OVER_EPISODES = re.compile(r"rollout|episode|trajector|standard error|\bSEM?\b", re.IGNORECASE)
-OVER_SEEDS = re.compile(r"\b(?:over|across|of)\b[^,;]*\b(?:seeds|runs|models)\b", re.IGNORECASE)
-AN_INTERVAL = re.compile(r"\bCI\b|confidence|interval", re.IGNORECASE)
-
-SPELT = {name: environment.partition("-")[0] for name, (environment, *_) in BODIES.items()}
-"""How the names of D4RL's bodies are written in environments."""
-
 Weight = Literal["differs", "not said", "remember"]
-Choice = Literal["checkpoint", "target"]
 Who = tuple[str, str]
 """Source and agent."""
 
@@ -115,6 +83,11 @@ class Audited:
         name, *variants = re.split(r"[+|]", re.sub(r"@[^+|]*", "", self.said["task"]))
         short = re.sub(r"-v\d+$", "", name.partition("/")[2] if "/" in name else name)
         return "+".join([short, *sorted(variants)])
+
+    @property
+    def body(self) -> str:
+        """The first word of the task."""
+        return self.column.partition("-")[0].lower()
 
     @property
     def verdict(self) -> Weight | Literal["comparable"]:
@@ -232,37 +205,10 @@ def _versioned(task: str) -> bool:
     return bool(re.search(r"-v\d+(?:$|[+@|])", task)) or task.startswith("file/")
 
 
-def _environment(cell: Audited) -> str:
-    """Return the id of the environment, or the one among several that is named as the task is."""
-    ids = {
-        (SPELT.get(name.lower(), name), version)
-        for name, version in re.findall(r"(?<![\w-])([A-Za-z]\w*)-(v\d+)", cell.said["environment"])
-    }
-    if len(ids) > 1:
-        body = cell.column.partition("-")[0].lower()
-        ids = {(name, version) for name, version in ids if name.lower() == body}
-    return "-".join(ids.pop()) if len(ids) == 1 else ""
-
-
-def _simulator(cell: Audited) -> str:
-    """Return whether it is the old binding of MuJoCo, or MuJoCo's own."""
-    said = cell.said["environment"].lower()
-    if OLD_SIMULATOR in said:
-        return OLD_SIMULATOR
-    return "MuJoCo's own" if re.search(r"gymnasium|\bmujoco [3-9]|-v[45]\b", said) else ""
-
-
-def _chosen(cell: Audited, what: Choice) -> bool:
-    """Say whether it was chosen by its score, as a cell says of it, or a part of its notes."""
-    notes = re.split(r"[;,]", cell.said["notes"])
-    parts = [cell.said[what], *(note for note in notes if SPEAKS_OF[what].search(note))]
-    return any(CHOSEN.search(NOT_CHOSEN.sub("", part)) for part in parts)
-
-
 COMPARED: Mapping[str, Callable[[Audited], str]] = {
     "data": _data,
-    "environment": _environment,
-    "simulator": _simulator,
+    "environment": lambda cell: environment_in(cell.said["environment"], cell.body),
+    "simulator": lambda cell: simulator_in(cell.said["environment"]),
     "fingerprint": lambda cell: cell.said["fingerprint"],
     "protocol": lambda cell: cell.said["protocol"],
     "target rule": lambda cell: cell.said["target"] if cell.said["protocol"] else "",
@@ -280,7 +226,7 @@ def _by_itself(cell: Audited) -> Iterator[Reason]:
             said="it was copied from elsewhere, not run by its source",
         )
     for what in get_args(Choice):
-        if _chosen(cell, what):
+        if chosen(what, said[what], said["notes"]):
             why = f"its {what} was chosen by the score ({said[what] or said['notes']})"
             yield Reason(weight="differs", key=what, said=why)
     if OF_SEEDS.search(f"{said['seeds']}; {said['notes']}"):
@@ -292,7 +238,7 @@ def _by_itself(cell: Audited) -> Iterator[Reason]:
         "environment": not said["environment"] and "its environment and simulator",
         "checkpoint": not said["checkpoint"]
         and not LAST.search(said["notes"])
-        and not _chosen(cell, "checkpoint")
+        and not chosen("checkpoint", said["checkpoint"], said["notes"])
         and "whether its checkpoint is the last",
         "seeds": not said["seeds"] and "how many seeds it is of",
     }
@@ -350,6 +296,6 @@ def _scale(
     if (number := in_shares.get(_who(cell), 0)) and middle > 15:
         said = f"{cell.mean:g} looks like a share of 1 among percent"
         yield Reason(weight="differs" if number > 1 else "remember", key="scale", said=said)
-    elif abs(cell.mean) > 250 > middle and cell.column.partition("-")[0] in BODIES:
+    elif abs(cell.mean) > 250 > middle and cell.body in BODIES:
         said = f"{cell.mean:g} looks like a return, not a score"
         yield Reason(weight="differs", key="scale", said=said)
