@@ -3,11 +3,21 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from seqrl.report.formats import FORMATS, Format, as_markdown, series_as_csv, written
-from seqrl.report.series import all_series
+from seqrl.report.coverage import Kind, coverage_of
+from seqrl.report.formats import (
+    FORMATS,
+    Format,
+    as_markdown,
+    profile_as_csv,
+    series_as_csv,
+    written,
+)
+from seqrl.report.series import all_series, profiles
 from seqrl.report.summary import summary_of
 from tests.report.test_blocks import OTHER, made
 from tests.runs.recorded import TASK, evaluated, recorded
@@ -54,6 +64,33 @@ def test_json_has_all_numbers() -> None:
     assert content["differences"][0]["mean"] == pytest.approx(-4.8)
     assert content["over_tasks"][1]["aggregates"]["IQM"]["value"] == pytest.approx(8.0)
     assert content["improvement"][0]["value"] == 0.0
+
+
+def test_intervals_for_programs_say_how_often_they_hold() -> None:
+    """Each with its own figures: of its kind, seeds and tasks; on real runs the least of them."""
+    two = {TASK: [1.0, 2, 3, 4, 6], OTHER: [2.0, 4, 6, 8, 9]}
+    summary = summary_of(
+        made({"BC": two, "DT": {TASK: [6.0, 7, 8, 9, 9], OTHER: [3.0, 3, 3, 4, 5]}})
+    )
+    content = json.loads(written(summary, "json"))
+    cells = [*csv.DictReader(io.StringIO(written(summary, "csv")))]
+    (over, *_) = content["over_tasks"]
+    points = profiles(summary.table)
+    found: list[tuple[Kind, int, Mapping[str, Any]]] = [
+        ("t", 1, cells[0]),
+        ("t", 1, content["cells"][0]),
+        ("paired t", 1, content["differences"][0]),
+        ("t", 2, over),
+        ("IQM", 2, over["aggregates"]["IQM"]),
+        ("median", 2, over["aggregates"]["median"]),
+        ("improvement", 2, content["improvement"][0]),
+        ("profile", 2, next(csv.DictReader(io.StringIO(profile_as_csv(points, summary))))),
+    ]
+    for kind, tasks, row in found:
+        known = coverage_of(kind, 5, tasks)
+        assert known is not None and float(row["low"]) <= float(row["high"])
+        held = float(row["held_on_normal_data"]), float(row["held_on_real_runs"])
+        assert held == (known.normal, known.least), kind
 
 
 @pytest.mark.parametrize("format_", FORMATS)
