@@ -217,6 +217,39 @@ def test_everything_published_is_judged() -> None:
     assert {cell.verdict for cell in cells} == {"comparable", "differs", "not said"}
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        (",50,", ",251,", {"scale"}),
+        (",50,", ",249,", set()),
+        (",5,", ",3,", set()),
+        (",5,", ",2,", {"few seeds"}),
+        ("A,hopper-medium-v2,50,", "B,hopper-medium-v2,1.4,", {"scale"}),
+        ("A,hopper-medium-v2,50,", "B,hopper-medium-v2,1.6,", set()),
+    ],
+)
+def test_where_the_lines_are(old: str, new: str, found: set[str]) -> None:
+    """A little to this side, a little to that."""
+    cell = judged(GOOD, GOOD, GOOD.replace(old, new, 1))[2]
+    assert {reason.key for reason in cell.reasons} == found
+
+
+def test_of_several_environments_the_one_of_the_task_counts() -> None:
+    """As a paper names them once for all its tables; what is none of the task's says nothing."""
+    several = GOOD.replace("Hopper-v4", '"HalfCheetah-v2, Hopper-v4 and Walker2d-v3"')
+    others = GOOD.replace("Hopper-v4", '"HalfCheetah-v2, Walker2d-v3"')
+    assert [cell.verdict for cell in judged(GOOD, several, others)] == ["comparable"] * 3
+    older = GOOD.replace("Hopper-v4", '"HalfCheetah-v2, Hopper-v2"')
+    assert keys(judged(GOOD, GOOD, older)[2], "differs") == ["environment"]
+
+
+def test_two_rules_of_our_own_targets() -> None:
+    """What `seqrl table` refuses is no better in a file."""
+    rows = [f"{GOOD.replace(',last,,', f',last,{rule},')},2" for rule in ("best_in_data", "given")]
+    cells = audit("\n".join([f"{HEAD},protocol", *rows]), "t.csv")
+    assert [keys(cell, "differs") for cell in cells] == [["target rule"]] * 2
+
+
 def test_a_column_of_returns_is_one() -> None:
     """Where all are returns, none is on another scale than the others."""
     rows = [GOOD.replace(",50,", f",{mean},") for mean in (2167, 2100, 1900)]

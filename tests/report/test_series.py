@@ -41,6 +41,13 @@ def test_values_by_hand() -> None:
     assert [(p.agent, p.y) for p in found["seconds-per-decision"].points] == [("DT", 0.02)]
 
 
+def test_profiles_by_hand() -> None:
+    """The share of all runs above each score: of 8, 9, 10, 40, 60, four fifths are above 8."""
+    table = score_table(made({"BC": {TASK: [8.0, 9, 10, 40, 60]}}))
+    shares = {point.above: point.share for point in profiles(table)}
+    assert [shares[above] for above in (0, 4, 8, 12, 40, 60)] == [1, 1, 0.8, 0.4, 0.2, 0]
+
+
 def test_order_of_reading_changes_nothing() -> None:
     """The files behind the figures are compared byte for byte."""
     records = several()
