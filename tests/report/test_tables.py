@@ -201,17 +201,19 @@ def test_reference_returns_put_together_are_told() -> None:
     assert score_table(none, mixed={"environment"}).in_returns == {TASK}
 
 
-def test_other_simulators_make_no_column() -> None:
-    """MuJoCo's versions play alike, nearly: what is in one column must have met the same."""
+@pytest.mark.parametrize(("package", "own"), [("mujoco", "3.3.0"), ("gymnasium", "1.2.0")])
+def test_other_simulators_make_no_column(package: str, own: str) -> None:
+    """Versions play alike, nearly: what is in one column must have met the same."""
     older = recorded([2], seed=1, name="DT")
-    older = replace(older, versions={**older.versions, "mujoco": "3.1.6"})
-    with pytest.raises(SeqrlError, match=r"mujoco, 3.3.0 and 3.1.6.*--mixed environment"):
+    older = replace(older, versions={**older.versions, package: "1.0.1"})
+    with pytest.raises(SeqrlError, match=rf"{package}, {own} and 1.0.1.*--mixed environment"):
         score_table([recorded([1]), older])
     both = [recorded([1], seed=1), older]
     table = score_table(both, mixed={"environment"})
     assert table.paired("BC", "DT", TASK).n == 0, "they did not begin alike"
     said = caption(both)
-    assert "100,000 updates, mujoco 3.3.0)" in said and "100,000 updates, mujoco 3.1.6)" in said
+    for version in (own, "1.0.1"):
+        assert f"100,000 updates, {package} {version})" in said
 
 
 def test_a_copied_seed_is_no_seed() -> None:
