@@ -50,7 +50,7 @@ vertical-align:top;white-space:nowrap;overflow-wrap:normal}}
 th:first-child,td:first-child{{text-align:left;padding-left:0}}
 tr>:first-child{{position:sticky;left:0;background:var(--paper);white-space:normal;
 min-width:8rem;max-width:40vw;overflow-wrap:break-word}}
-thead th{{vertical-align:bottom;white-space:normal}}
+thead th{{vertical-align:bottom;white-space:normal;text-wrap:balance}}
 @media (max-width:30rem){{th,td{{padding-left:.75rem}}tr>:first-child{{min-width:4.5rem}}}}
 .charts{{display:grid;gap:1.5rem 2rem;
 grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr))}}

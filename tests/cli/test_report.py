@@ -123,6 +123,9 @@ def test_figures_that_are_no_more(seqrl: Run, tmp_path: Path) -> None:
     seqrl("figures", tmp_path, "--out", out, "--seed", 0)
     assert not [*out.glob("profiles.*")] and (out / "mine.png").exists()
     assert (out / "learning-curves.csv").exists()
+    write_all(tmp_path, recorded([1], name="DT"))
+    seqrl("figures", tmp_path, "--out", out, "--agent", "DT")
+    assert not [*out.glob("learning-curves.*")] and (out / "scores.csv").exists()
     ended = seqrl("figures", tmp_path, "--out", out / "mine.png")
     assert ended.status == 2 and "--out" in ended.err and "Traceback" not in ended.err
 

@@ -140,6 +140,13 @@ def test_whatever_stands_anywhere(tmp_path: Path, place: tuple[Any, ...], value:
     all_series([record])
 
 
+def test_returns_beyond_all_measure(tmp_path: Path) -> None:
+    """Their mean may be 0; their deviation is no number."""
+    (file,) = write_all(tmp_path, recorded([1e308, -1e308]))
+    with pytest.raises(DataError, match=r"episodes.return is not what it should be"):
+        read_sound(file)
+
+
 def test_names_of_half_a_character(tmp_path: Path) -> None:
     """JSON can hold what no file of text can; whole ones beyond 16 bits it writes as two halves."""
     whole, half = tmp_path / "a.json", tmp_path / "b.json"
