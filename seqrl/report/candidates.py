@@ -26,6 +26,7 @@ from seqrl.report.belonging import (
 from seqrl.runs.differences import differences
 from seqrl.runs.record import RunRecord
 from seqrl.runs.sweep import Sweep
+from seqrl.tasks.task import in_percent
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,8 +94,7 @@ def _checkpoints(record: RunRecord) -> Candidates:
         )
     values = np.array([[returns[number] for number in numbers] for returns in played], np.float64)
     if reference := record.task["reference"]:
-        low, high = reference["minimum"], reference["maximum"]
-        values = 100 * (values - low) / (high - low)
+        values = in_percent(values, reference["minimum"], reference["maximum"])
     return Candidates(
         agent=record.name,
         task=record.task["name"],

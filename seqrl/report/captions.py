@@ -34,12 +34,12 @@ def caption(records: Iterable[RunRecord]) -> str:
     """Say all that the numbers of a table must not be told without."""
     found = in_order(records)
     told = differing(found)
-    data = [_environment if "environment" in told else _data]
+    data: Said = _environment if "environment" in told else _data
     of_all = [say for say in (*FROM, *HOW, *WITH) if len({*map(say, found)}) == 1]
-    others = [say for say in (*data, *FROM, *HOW, *WITH) if say not in of_all]
+    others = [say for say in (data, *FROM, *HOW, *WITH) if say not in of_all]
     of_task = [say for say in others if _of_task(say, found)]
     of_agent = [say for say in others if say not in of_task]
-    of_data = {", ".join(say(r) for say in dict.fromkeys([*data, *of_task])) for r in found}
+    of_data = {", ".join(say(r) for say in dict.fromkeys([data, *of_task])) for r in found}
     from_, how, with_ = ([say(found[0]) for say in of if say in of_all] for of in (FROM, HOW, WITH))
     seeds = f"seeds {ranges(record.seed for record in found)}"
     lines = [

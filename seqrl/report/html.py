@@ -27,7 +27,7 @@ DRAWN = {"circle", "line", "path", "polyline", "rect"}
 """Those of SVG, which are closed in themselves."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Markup:
     """A piece of a page. It is no text: text becomes one by being escaped, and in no other way."""
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from seqrl.errors import DataError
 from seqrl.runs.identity import hash_in
 from seqrl.runs.record import PROTOCOL, RunRecord, read_record
+from seqrl.tasks.task import in_percent
 
 Inside = Mapping[str, Any]
 
@@ -126,10 +127,8 @@ def contradiction(record: RunRecord) -> str:
         return "the mean return of its data makes another score than it says"
     if record.status != "done":
         return ""
-    if (
-        record.training.get("precision", identity["training_precision"])
-        != identity["training_precision"]
-    ):
+    precision = identity["training_precision"]
+    if record.training.get("precision", precision) != precision:
         return "it names two precisions of training"
     planned = identity["evaluation"]
     updates = [one["update"] for one in record.evaluations]
@@ -155,7 +154,7 @@ def contradiction(record: RunRecord) -> str:
 
 def _score(mean: float, reference: Mapping[str, Any]) -> float:
     low, high = reference["minimum"], reference["maximum"]
-    return float(100 * (mean - low) / (high - low)) if high != low else math.nan
+    return float(in_percent(mean, low, high)) if high != low else math.nan
 
 
 def _close(first: float, second: float) -> bool:

@@ -35,6 +35,11 @@ class Reference:
             )
 
 
+def in_percent(returns: Any, minimum: float, maximum: float) -> Any:
+    """Turn a return, or an array of them, into scores: 0 random, 100 expert, never clipped."""
+    return 100.0 * (returns - minimum) / (maximum - minimum)
+
+
 def task_from(plain: Mapping[str, Any]) -> "Task":
     """Make a task of plain data, as `dataclasses.asdict` and JSON leave it."""
     reference = plain["reference"]
@@ -87,8 +92,7 @@ class Task:
                 f"{self.name} has no reference returns, so a return cannot be turned into a score. "
                 "Give them: `--reference MINIMUM MAXIMUM` when importing the data."
             )
-        span = self.reference.maximum - self.reference.minimum
-        return 100.0 * (return_ - self.reference.minimum) / span
+        return float(in_percent(return_, self.reference.minimum, self.reference.maximum))
 
     def scored(self, return_: float) -> float | None:
         """Return the score, or nothing where the task has no reference returns."""
