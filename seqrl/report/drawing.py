@@ -156,7 +156,7 @@ def strip(values: Sequence[float], low: float, high: float) -> Markup:
     """Draw many values as thin strokes on one line, from `low` to `high`."""
     width, height = STRIP
     across = _scale(low, high, 1, width - 1)
-    strokes = "".join(f"M{_number(across(value))} 2v{height - 4}" for value in values)
+    strokes = "".join([f"M{across(value):.1f} 2v{height - 4}" for value in values])
     return tag(
         "svg", tag("path", d=strokes), class_="strip", viewBox=f"0 0 {width} {height}",
         width=width, height=height, aria_hidden="true",

@@ -5,21 +5,23 @@ them may be anybody's. SVG inside a page is made in the same way.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
 
 SPECIAL = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 ENDS = range(0x10000, 0x110001, 0x10000)
-STRANGE = re.compile(
-    "["
-    "&<>\"'"
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and new line
+PLAIN = "&<>\"'\x00-\x08\x0b-\x1f\x7f"
+"""Marks, and control characters, but for tab and new line."""
+BEYOND = (
+    "\x80-\x9f"  # more control characters
     "\u202a-\u202e\u2066-\u2069"  # they turn the text around that follows
     "\ud800-\udfff"  # halves of characters, which no file can hold
-    "\ufdd0-\ufdef"  # and these are none
-    + "".join(f"{chr(end - 2)}{chr(end - 1)}" for end in ENDS)
-    + "]"
+    # and these are none:
+    "\ufdd0-\ufdef" + "".join(f"{chr(end - 2)}{chr(end - 1)}" for end in ENDS)
 )
-"""What cannot stand in a page as it is."""
+STRANGE = {True: re.compile(f"[{PLAIN}]"), False: re.compile(f"[{PLAIN}{BEYOND}]")}
+"""What cannot stand in a page as it is: of ASCII, which nearly all is, and of everything."""
 
 EMPTY = {"br", "circle", "line", "link", "meta", "path", "polyline", "rect", "wbr"}
 """Elements that hold nothing."""
@@ -27,8 +29,7 @@ DRAWN = {"circle", "line", "path", "polyline", "rect"}
 """Those of SVG, which are closed in themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class Markup:
+class Markup(NamedTuple):
     """A piece of a page. It is no text: text becomes one by being escaped, and in no other way."""
 
     source: str
@@ -37,7 +38,7 @@ class Markup:
 def escaped(text: str) -> str:
     """Write text so that it is read as text, in an element as in an attribute. What no page can
     hold is shown as Python would write it."""
-    return STRANGE.sub(_shown, text) if STRANGE.search(text) else text
+    return STRANGE[text.isascii()].sub(_shown, text)
 
 
 def _shown(found: "re.Match[str]") -> str:
@@ -50,11 +51,16 @@ def tag(name: str, /, *content: str | Markup, **attributes: str | float | None) 
     opening = name
     for key, value in attributes.items():
         if value is not None:
-            opening += f' {key.rstrip("_").replace("_", "-")}="{escaped(str(value))}"'
+            opening += f' {_written(key)}="{escaped(str(value))}"'
     if name in EMPTY:
         assert not content, f"{name} holds nothing"
         return Markup(f"<{opening}/>" if name in DRAWN else f"<{opening}>")
-    return Markup(f"<{opening}>{together(*content).source}</{name}>")
+    return Markup(f"<{opening}>{_source(content)}</{name}>")
+
+
+@cache
+def _written(key: str) -> str:
+    return key.rstrip("_").replace("_", "-")
 
 
 def style_sheet(rules: str) -> Markup:
@@ -65,6 +71,8 @@ def style_sheet(rules: str) -> Markup:
 
 def together(*content: str | Markup) -> Markup:
     """Put one after the other; what is text is escaped."""
-    return Markup(
-        "".join([one.source if isinstance(one, Markup) else escaped(one) for one in content])
-    )
+    return Markup(_source(content))
+
+
+def _source(content: Iterable[str | Markup]) -> str:
+    return "".join([one.source if isinstance(one, Markup) else escaped(one) for one in content])
