@@ -28,7 +28,7 @@ from seqrl.cli import (
     targets,
     tasks,
 )
-from seqrl.cli.output import complain
+from seqrl.cli.output import complain, say
 from seqrl.errors import SeqrlError
 
 app = typer.Typer(
@@ -68,7 +68,7 @@ app.add_typer(speed.app, name="speed")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"seqrl {version('seqrl')}")
+        say(f"seqrl {version('seqrl')}")
         raise typer.Exit
 
 

@@ -1,5 +1,6 @@
 """What a person sees, and what a program reads. Progress goes to stderr, results to stdout."""
 
+import io
 import json
 import sys
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 import typer
 
+from seqrl.errors import SeqrlError
 from seqrl.progress import Progress, one_line
 
 PLAIN_SECONDS = 10.0
@@ -17,7 +19,12 @@ PLAIN_SECONDS = 10.0
 
 def say(text: str = "") -> None:
     """Print a result."""
-    typer.echo(text)
+    try:
+        typer.echo(text)
+    except BrokenPipeError:
+        raise  # whoever read has seen enough
+    except OSError as error:
+        raise SeqrlError(f"The result could not be printed: {error.strerror}.") from error
 
 
 def complain(text: str) -> None:
@@ -34,7 +41,7 @@ def remark(text: str) -> None:
 
 def say_json(content: Any) -> None:
     """Print plain data for a program."""
-    typer.echo(json.dumps(content, indent=2, allow_nan=False))
+    say(json.dumps(content, indent=2, allow_nan=False))
 
 
 def one_decimal(value: float) -> str:
@@ -60,10 +67,9 @@ def say_table(
         table.add_row(*row)
     # As wide as it is: better that the terminal wraps a line than that a name or number is cut.
     width = sum(max(map(cell_len, column)) + 2 for column in zip(head, *shown, strict=True))
-    console = Console(highlight=False, markup=False, emoji=False, width=width)
-    with console.capture() as text:
-        console.print(table)
-    say("\n".join(line.rstrip() for line in text.get().rstrip("\n").split("\n")))
+    text = io.StringIO()
+    Console(file=text, highlight=False, markup=False, emoji=False, width=width).print(table)
+    say("\n".join(line.rstrip() for line in text.getvalue().rstrip("\n").split("\n")))
 
 
 def _shown(cell: str) -> str:

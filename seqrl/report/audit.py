@@ -16,6 +16,7 @@ from typing import Literal, get_args
 from seqrl.errors import DataError
 from seqrl.report.claims import (
     AN_INTERVAL,
+    DELAYED,
     LAST,
     NOTHING,
     OF_SEEDS,
@@ -50,6 +51,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """What may be said of a cell, and what its column may be called: as in published.csv, and ours."""
 NEEDED = ("agent", "task", "mean")
+VARIANTS = re.compile(r"[+|]")
+"""What stands between a task and what makes another one of it."""
 
 Weight = Literal["differs", "not said", "remember"]
 Who = tuple[str, str]
@@ -80,7 +83,7 @@ class Audited:
     def column(self) -> str:
         """The task, without family, version and `@` part of its data. What is said behind + or | is
         another task: reward at the end only, another scale."""
-        name, *variants = re.split(r"[+|]", re.sub(r"@[^+|]*", "", self.said["task"]))
+        name, *variants = VARIANTS.split(re.sub(r"@[^+|]*", "", self.said["task"]))
         short = re.sub(r"-v\d+$", "", name.partition("/")[2] if "/" in name else name)
         return "+".join([short, *sorted(variants)])
 
@@ -233,6 +236,10 @@ def _by_itself(cell: Audited) -> Iterator[Reason]:
         yield Reason(weight="differs", key="seeds", said="its seeds were chosen by their scores")
     if ONLINE.search(f"{said['agent']}; {said['notes']}"):
         yield Reason(weight="differs", key="online", said="it learned online too, as it says")
+    of_steps = cell.body in BODIES and not VARIANTS.search(said["task"])
+    if of_steps and DELAYED.search(said["notes"]):
+        late = "its rewards do not come step by step, as it says"
+        yield Reason(weight="differs", key="reward", said=late)
     unknown = {
         "data": not _versioned(said["task"]) and "the version of its data",
         "environment": not said["environment"] and "its environment and simulator",

@@ -21,7 +21,8 @@ NOT_CHOSEN = re.compile(
     r"\b(?:not|no|never|without|rather than|instead of)\b(?:(?!\bbut\b)[^,;.)])*|"
     r"[^,;]*\b(?:validation loss|held.?out|OPE|FQE|in bold|would)\b[^,;]*|"
     r"best_in_data|\bmax\w*\.? \d|\btop-k\b|"
-    r"\b(?:best|highest|max\w*)\b[^,;]*\bdata(?:set)?\b",
+    r"\b(?:best|highest|max\w*)\b[^,;]*\bdata(?:set)?\b|"
+    r"\b(?:top|highest)\b[^,;]*\b(?:percentile|quantile|decile)\b",
     re.IGNORECASE,
 )
 """What a rule says that needs no score of the policy's: what was not done; a validation by data; a
@@ -43,6 +44,7 @@ ONLINE = re.compile(
     r"\b(?:fine-?tuned|trained) (?:online|in the environment)",
     re.IGNORECASE,
 )
+DELAYED = re.compile(r"(?<!no )(?<!not )\b(?:delayed|sparse) rewards?\b", re.IGNORECASE)
 NOTHING = re.compile(
     r"unknown|unclear|tbd|not (?:stated|said|given|reported|specified)|unspecified|n/?a|none|-+|"
     r"\?+",

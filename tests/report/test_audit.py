@@ -58,6 +58,8 @@ def test_what_says_all_and_agrees_is_comparable() -> None:
         (",last,,", ",last,,numbers taken from the CQL paper", "copied"),
         (",last,,", ",last,,as reported in [3]", "copied"),
         (",50,", ",1985,", "scale"),
+        (",last,,", ",last,,delayed reward: all of it at the end", "reward"),
+        (",last,,", ",last,,with sparse rewards", "reward"),
     ],
 )
 def test_what_differs(old: str, new: str, key: str) -> None:
@@ -118,6 +120,9 @@ def test_what_is_to_be_remembered(old: str, new: str, key: str) -> None:
         (",last,,", ",last,,before online finetuning"),
         (",last,,", ",last,maximum dataset return,"),
         (",last,,", ",last,2x max of dataset,"),
+        (",last,,", ",last,top percentile return,"),
+        (",last,,", ",last,highest decile of returns,"),
+        (",last,,", ",last,,dense rewards (no delayed rewards)"),
         (",last,,", ",last (no early stopping),,"),
         (",last,,", ",last rather than best,,"),
         (",last,,", ",best validation loss on held-out trajectories,,"),
@@ -149,6 +154,10 @@ def test_other_scales_are_other_columns() -> None:
     cells = judged(GOOD, GOOD.replace("-v2", "-v2|delayed"))
     assert [cell.column for cell in cells] == ["hopper-medium", "hopper-medium+delayed"]
     assert {cell.verdict for cell in cells} == {"comparable"}
+    told = GOOD.replace("-v2", "-v2|delayed").replace(",last,,", ",last,,delayed reward")
+    assert {cell.verdict for cell in judged(GOOD, told)} == {"comparable"}, "it says so itself"
+    maze = GOOD.replace("hopper-medium", "antmaze-large").replace(",last,,", ",last,,sparse reward")
+    assert judged(maze)[0].verdict == "comparable", "of a maze it is everybody's"
     breakout = GOOD.replace("hopper-medium-v2,50", "breakout-mixed-v1,267.5")
     assert judged(breakout, GOOD)[0].verdict == "comparable"
     assert judged(breakout, breakout.replace("v1", "v1|raw"))[1].column == "breakout-mixed+raw"
