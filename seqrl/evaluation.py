@@ -150,9 +150,10 @@ class Underway:
             generator.bit_generator.state = state
 
 
-def environment_seed(seed: int, task: Task, number: int) -> int:
-    """Return the seed with which episode `number` of a run begins, the same for every agent."""
-    return seed_for(seed, task.name, "evaluation", number)
+def environment_seed(seed: int, task: str, number: int) -> int:
+    """Return the seed with which episode `number` of a run on a task, by its full name, begins; the
+    same for every agent."""
+    return seed_for(seed, task, "evaluation", number)
 
 
 def generator_of(seed: int, task: Task, number: int) -> np.random.Generator:
@@ -189,7 +190,7 @@ def play(
     rows = np.array(list(numbers))  # which episode each row plays [B]
     again = begun.rows(rows) if begun else None
     environments = Environments(task, len(rows), pictures=pictures)
-    seeds = [environment_seed(seed, task, number) for number in rows.tolist()]
+    seeds = [environment_seed(seed, task.name, number) for number in rows.tolist()]
     history = History(
         environments.start(seeds),
         action_width=task.action_width,

@@ -68,7 +68,7 @@ def test_an_episode_is_what_a_plain_loop_plays() -> None:
     edges, beyond = Nothing.tokenizer.edges["observation"], set()
     for episode in played(agent, task):
         seed = seed_for(0, "file/toy", "evaluation", episode.number)
-        assert episode.seed == seed == environment_seed(0, task, episode.number)
+        assert episode.seed == seed == environment_seed(0, task.name, episode.number)
         environments, total, steps, outside = Environments(task, 1), 0.0, 0, 0
         history = History(
             environments.start([seed]),

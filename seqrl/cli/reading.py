@@ -57,8 +57,8 @@ def records_at(
     """Read the records of some places, and choose; what cannot be read, or contradicts itself, is
     said, and left out."""
     from seqrl.errors import SeqrlError
+    from seqrl.runs.contradiction import contradiction
     from seqrl.runs.records import chosen_from
-    from seqrl.runs.sound import contradiction
 
     named = places or [Path("results")]
     found = chosen_from(named).matching(

@@ -1,6 +1,4 @@
-"""Is a record what a record must be? What is damaged or newer is told, before anybody counts it;
-and so is what contradicts itself, before it stands in a table.
-"""
+"""Is a record what a record must be? What is damaged or newer is told, before anybody counts it."""
 
 import math
 import types
@@ -10,9 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from seqrl.errors import DataError
-from seqrl.runs.identity import hash_in
 from seqrl.runs.record import PROTOCOL, RunRecord, read_record
-from seqrl.tasks.task import in_percent
 
 Inside = Mapping[str, Any]
 
@@ -101,64 +97,6 @@ def _problem(record: RunRecord) -> str:
     if record.status == "done" and min(record.training[name] for name in TRAINING) <= 0:
         return DAMAGED.format("it is done, and has not been trained")
     return ""
-
-
-def contradiction(record: RunRecord) -> str:
-    """Say which of two things that a record says cannot be, if it also says the other; nothing of
-    most. Whoever changes a record by hand, or a program that writes one, forgets one of them."""
-    if hash_in(record) != record.hash:
-        return "its hash is not that of what it says of agent, seed and conditions"
-    names = {record.task["name"], record.data["name"], record.identity["data"]}
-    if len(names) > 1 or record.data["fingerprint"] != record.identity["fingerprint"]:
-        return "it names two data sets"
-    identity, reference = record.identity, record.task["reference"]
-    for name in ("environment", "horizon", "environment_settings"):
-        if name in identity and name in record.task and identity[name] != record.task[name]:
-            return f"it names two environments: {name} {record.task[name]} and {identity[name]}"
-    for name, version in identity["versions"].items():
-        if not record.versions.get(name, "").startswith(version):
-            return f"it names two versions of {name}"
-    known = [reference["minimum"], reference["maximum"]] if reference else None
-    if "reference" in identity and identity["reference"] != known:
-        return "it names two kinds of reference returns"
-    if reference and not _close(
-        _score(record.data["mean_return"], reference), record.data["mean_score"]
-    ):
-        return "the mean return of its data makes another score than it says"
-    if record.status != "done":
-        return ""
-    precision = identity["training_precision"]
-    if record.training.get("precision", precision) != precision:
-        return "it names two precisions of training"
-    planned = identity["evaluation"]
-    updates = [one["update"] for one in record.evaluations]
-    if updates != sorted({*updates}):
-        return f"it was evaluated after {updates} updates, in this order"
-    last = record.evaluations[-1]["update"]
-    if not last == record.training["updates"] == record.agent["training"]["updates"]:
-        return f"it was evaluated after {last} updates, and trained for another number"
-    if len(record.evaluations) != planned.get("times", len(record.evaluations)):
-        return f"it has {len(record.evaluations)} evaluations, and {planned['times']} were planned"
-    for one in record.evaluations:
-        episodes = one["episodes"]
-        seeds = {episode["seed"] for episode in episodes}
-        if not len(seeds) == len(episodes) == planned["episodes"]:
-            return f"it has {len(seeds)} different episodes, and {planned['episodes']} were planned"
-        mean = math.fsum(episode["return"] for episode in episodes) / len(episodes)
-        if not _close(mean, one["return"]):
-            return f"its episodes have a mean return of {mean:,.3f}, and it says another"
-        if reference and not _close(score := _score(mean, reference), one["score"]):
-            return f"its returns make a score of {score:,.3f}, and it says another"
-    return ""
-
-
-def _score(mean: float, reference: Mapping[str, Any]) -> float:
-    low, high = reference["minimum"], reference["maximum"]
-    return float(in_percent(mean, low, high)) if high != low else math.nan
-
-
-def _close(first: float, second: float) -> bool:
-    return math.isclose(first, second, rel_tol=1e-9, abs_tol=1e-6)
 
 
 def _all_lacking(record: RunRecord) -> Iterator[tuple[str, str]]:

@@ -162,7 +162,7 @@ def match(policy: Policy, *, seed: int, episodes: int, progress: Progress = sile
     both.
     """
     task, numbers = policy.task, range(episodes)
-    seeds = [environment_seed(seed, task, number) for number in numbers]
+    seeds = [environment_seed(seed, task.name, number) for number in numbers]
     theirs, doing = OneAtATime.of(policy), f"seqrl plays {episodes} episodes"
     theirs.some(seeds, progress)
     began = time.perf_counter()

@@ -7,6 +7,7 @@ from typing import Any
 
 from seqrl.agents.agent import Agent
 from seqrl.agents.behaviour_cloning import BehaviourCloning
+from seqrl.evaluation import environment_seed
 from seqrl.plain import to_plain
 from seqrl.runs.identity import hash_over
 from seqrl.runs.record import PROTOCOL, RunRecord, write_record
@@ -50,7 +51,12 @@ def recorded(
         low, high = reference["minimum"], reference["maximum"]
         score = 100 * (mean - low) / (high - low)
     episodes = [
-        {"number": n, "seed": n, "return": float(r), "terminated": True}
+        {
+            "number": n,
+            "seed": environment_seed(seed, task, n),
+            "return": float(r),
+            "terminated": True,
+        }
         for n, r in enumerate(returns)
     ]
     evaluation = {

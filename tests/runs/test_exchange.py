@@ -84,7 +84,7 @@ def test_transformers_plays_what_we_export(seqrl: Run, checkpoint: Path, tmp_pat
     policy = Policy.load(checkpoint)
     played = json.loads(seqrl("play", checkpoint, "--episodes", 4, "--json").out)["episodes"]
     for number, episode in enumerate(played):
-        seed = environment_seed(0, policy.task, number)
+        seed = environment_seed(0, policy.task.name, number)
         assert looped(theirs, policy, seed) == pytest.approx(episode["return"], abs=1e-3)
     for unused in (theirs.predict_state, theirs.predict_return, theirs.encoder.wpe):
         assert all(not weight.any() for weight in unused.parameters())

@@ -1,0 +1,100 @@
+"""Does a record contradict itself? Then it stands in no table.
+
+A run writes many things twice, in other words. Whoever changes one of them by hand, copies a run
+and calls it another seed, or writes a program that makes records, forgets the other.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from seqrl.evaluation import environment_seed
+from seqrl.runs.identity import hash_in
+from seqrl.runs.record import RunRecord
+from seqrl.tasks.task import in_percent
+
+
+def contradiction(record: RunRecord) -> str:
+    """Say which of two things that a record says cannot be, if it also says the other; nothing of
+    most."""
+    return next(_contradictions(record), "")
+
+
+def _contradictions(record: RunRecord) -> Iterator[str]:
+    if hash_in(record) != record.hash:
+        yield "its hash is not that of what it says of agent, seed and conditions"
+    yield from _of_conditions(record)
+    yield from _of_reference(record)
+    if record.status == "done":
+        yield from _of_training(record)
+        for one in record.evaluations:
+            yield from _of_evaluation(one, record)
+
+
+def _of_conditions(record: RunRecord) -> Iterator[str]:
+    identity = record.identity
+    names = {record.task["name"], record.data["name"], identity["data"]}
+    if len(names) > 1 or record.data["fingerprint"] != identity["fingerprint"]:
+        yield "it names two data sets"
+    for name in ("environment", "horizon", "environment_settings"):
+        if name in identity and name in record.task and identity[name] != record.task[name]:
+            yield f"it names two environments: {name} {record.task[name]} and {identity[name]}"
+    for name, version in identity["versions"].items():
+        if not record.versions.get(name, "").startswith(version):
+            yield f"it names two versions of {name}"
+
+
+def _of_reference(record: RunRecord) -> Iterator[str]:
+    reference, data = record.task["reference"], record.data
+    known = [reference["minimum"], reference["maximum"]] if reference else None
+    if "reference" in record.identity and record.identity["reference"] != known:
+        yield "it names two kinds of reference returns"
+    if reference and not _close(_score(data["mean_return"], reference), data["mean_score"]):
+        yield "the mean return of its data makes another score than it says"
+
+
+def _of_training(record: RunRecord) -> Iterator[str]:
+    training, evaluations = record.training, record.evaluations
+    precision = record.identity["training_precision"]
+    if training.get("precision", precision) != precision:
+        yield "it names two precisions of training"
+    updates = [one["update"] for one in evaluations]
+    if updates != sorted({*updates}):
+        yield f"it was evaluated after {updates} updates, in this order"
+    if not updates[-1] == training["updates"] == record.agent["training"]["updates"]:
+        yield f"it was evaluated after {updates[-1]} updates, and trained for another number"
+    planned = record.identity["evaluation"].get("times", len(evaluations))
+    if len(evaluations) != planned:
+        yield f"it has {len(evaluations)} evaluations, and {planned} were planned"
+
+
+def _of_evaluation(one: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
+    episodes, reference = one["episodes"], record.task["reference"]
+    planned = record.identity["evaluation"]["episodes"]
+    numbers = [episode["number"] for episode in episodes]
+    if numbers != [*range(planned)]:
+        yield f"it has other episodes than the {planned} that were planned"
+    if [episode["seed"] for episode in episodes] != _seeds(
+        record.seed, record.task["name"], planned
+    ):
+        yield f"its episodes did not begin as those of seed {record.seed} do"
+    mean = math.fsum([episode["return"] for episode in episodes]) / len(episodes)
+    if not _close(mean, one["return"]):
+        yield f"its episodes have a mean return of {mean:,.3f}, and it says another"
+    if reference and not _close(score := _score(mean, reference), one["score"]):
+        yield f"its returns make a score of {score:,.3f}, and it says another"
+
+
+@cache
+def _seeds(seed: int, task: str, episodes: int) -> Sequence[int]:
+    return [environment_seed(seed, task, number) for number in range(episodes)]
+
+
+def _score(mean: float, reference: Mapping[str, Any]) -> float:
+    low, high = reference["minimum"], reference["maximum"]
+    return float(in_percent(mean, low, high)) if high != low else math.nan
+
+
+def _close(first: float, second: float) -> bool:
+    return math.isclose(first, second, rel_tol=1e-9, abs_tol=1e-6)
