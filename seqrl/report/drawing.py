@@ -6,17 +6,14 @@ rounded, so that equal values give equal bytes on every machine.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from seqrl.report.html import Markup, tag, together
 
 Place = tuple[float, float]
-Where = Callable[[float], float]
-"""From a value to its place."""
-Ticks = dict[float, str]
-"""Where something is written along a side, and what."""
 
 WIDTH, HEIGHT = 340, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 24, 38
@@ -78,6 +75,29 @@ class Axis:
     """Numbers that it must reach, though no point is there."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One side of a chart: from a value to its place."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    """Places of the lowest and of the highest value."""
+    ticks: tuple[tuple[float, str], ...]
+    """Where something is written, and what."""
+    logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        """Return the place of a value."""
+        if self.logarithmic:
+            low, high, value = math.log10(self.low), math.log10(self.high), math.log10(value)
+        else:
+            low, high = self.low, self.high
+        half = high / 2 - low / 2  # large ones cannot be subtracted whole
+        return self.start + (value / 2 - low / 2) / half * (self.end - self.start)
+
+
 # ---- charts --------------------------------------------------------------------------------------
 
 
@@ -87,9 +107,9 @@ def rows(title: str, found: Sequence[Row], axis: Axis, mark: float | None = None
     values = [*(value for row in found for value in row.values), *bars, *axis.also]
     values += ([0.0] if bars else []) + ([] if mark is None else [mark])
     bottom = ROW * len(found)
-    across, ticks = _side(values, axis, SIDE, WIDTH - SIDE)
-    bands = [(top + 20.0, top + ROW - 2.0) for top in range(0, ROW * len(found), ROW)]
-    drawn = [_grid_across(across, ticks, bands)]  # behind the bars, not behind names
+    across = _side(values, axis, SIDE, WIDTH - SIDE)
+    bands = tuple((top + 20.0, top + ROW - 2.0) for top in range(0, ROW * len(found), ROW))
+    drawn = [_grid_across(across, bands)]  # behind the bars, not behind names
     if mark is not None:
         drawn += [_dashed((across(mark), top), (across(mark), end)) for top, end in bands]
     drawn += [_row(row, ROW * number, across) for number, row in enumerate(found)]
@@ -98,7 +118,7 @@ def rows(title: str, found: Sequence[Row], axis: Axis, mark: float | None = None
     return _svg(title, told, bottom + 38, *drawn)
 
 
-def _row(row: Row, top: float, across: Where) -> Markup:
+def _row(row: Row, top: float, across: Side) -> Markup:
     middle = top + 29
     drawn = [
         _word(_short(row.name, LETTERS - len(row.said)), SIDE, top + 15, "start", "name"),
@@ -128,10 +148,10 @@ def lines(
     marks = [] if mark is None else [mark]
     ends = [place for both in dashed for place in both]
     places = [*(place for line in found for place in line.places), *ends]
-    to_x, x_ticks = _side([*(x for x, _ in places), *across.also], across, LEFT, WIDTH - RIGHT)
+    to_x = _side([*(x for x, _ in places), *across.also], across, LEFT, WIDTH - RIGHT)
     heights = [*(y for _, y in places), *marks, *up.also]
-    to_y, y_ticks = _side(heights, up, HEIGHT - BOTTOM, TOP)
-    drawn = [_grid_across(to_x, x_ticks, [(TOP, HEIGHT - BOTTOM)]), _grid_up(to_y, y_ticks)]
+    to_y = _side(heights, up, HEIGHT - BOTTOM, TOP)
+    drawn = [_grid_across(to_x, ((TOP, HEIGHT - BOTTOM),)), _grid_up(to_y)]
     drawn.append(_word(up.title, 0, 13, "start"))
     drawn.append(_word(across.title, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 5, "middle"))
     drawn += [_dashed(*((to_x(x), to_y(y)) for x, y in both)) for both in dashed]
@@ -155,8 +175,8 @@ def _line(line: Line, places: Sequence[Place]) -> Markup:
 def strip(values: Sequence[float], low: float, high: float) -> Markup:
     """Draw many values as thin strokes on one line, from `low` to `high`."""
     width, height = STRIP
-    across = _scale(low, high, 1, width - 1)
-    strokes = "".join([f"M{across(value):.1f} 2v{height - 4}" for value in values])
+    factor = (width - 2) / (high - low) if high > low else 0.0
+    strokes = "".join([f"M{1 + (value - low) * factor:.1f} 2v{height - 4}" for value in values])
     return tag(
         "svg", tag("path", d=strokes), class_="strip", viewBox=f"0 0 {width} {height}",
         width=width, height=height, aria_hidden="true",
@@ -202,23 +222,25 @@ def _word(text: str, x: float, y: float, anchor: str, kind: str | None = None) -
     return tag("text", text, x=_number(x), y=_number(y), text_anchor=anchor, class_=kind)
 
 
-def _grid_across(across: Where, ticks: Ticks, bands: Sequence[tuple[float, float]]) -> Markup:
+@lru_cache(1024)
+def _grid_across(across: Side, bands: Sequence[tuple[float, float]]) -> Markup:
     path = "".join(
         f"M{_number(across(tick))} {_number(top)}V{_number(bottom)}"
-        for tick in ticks
+        for tick, _ in across.ticks
         for top, bottom in bands
     )
     words = []
-    for tick, said in ticks.items():
+    for tick, said in across.ticks:
         half = len(said) * DIGIT / 2  # no number may be cut off at the chart's end
         place = min(max(across(tick), half), WIDTH - half)
         words.append(_word(said, place, bands[-1][1] + 15, "middle"))
     return together(tag("path", class_="grid", d=path), *words)
 
 
-def _grid_up(up: Where, ticks: Ticks) -> Markup:
-    path = "".join(f"M{LEFT} {_number(up(tick))}H{WIDTH - RIGHT}" for tick in ticks)
-    words = [_word(said, LEFT - 5, up(tick) + 4, "end") for tick, said in ticks.items()]
+@lru_cache(1024)
+def _grid_up(up: Side) -> Markup:
+    path = "".join(f"M{LEFT} {_number(up(tick))}H{WIDTH - RIGHT}" for tick, _ in up.ticks)
+    words = [_word(said, LEFT - 5, up(tick) + 4, "end") for tick, said in up.ticks]
     return together(tag("path", class_="grid", d=path), *words)
 
 
@@ -229,15 +251,19 @@ def _short(text: str, letters: int) -> str:
 # ---- numbers -------------------------------------------------------------------------------------
 
 
-def _side(values: Sequence[float], axis: Axis, start: float, end: float) -> tuple[Where, Ticks]:
-    """Return where values stand along a side, and what is written there."""
+def _side(values: Sequence[float], axis: Axis, start: float, end: float) -> Side:
+    """Return a side on which all values have a place."""
     if axis.logarithmic:
-        return _decades(values, start, end)
-    low, high = _ends(values)
-    return _scale(low, high, start, end), _ticks(low, high)
+        steps = _decades(values)
+        ticks = tuple((step, f"{step:,.6g}") for step in steps)
+        low, high = steps[0], steps[-1]
+    else:
+        low, high = _ends(values)
+        ticks = _ticks(low, high)
+    return Side(low=low, high=high, start=start, end=end, ticks=ticks, logarithmic=axis.logarithmic)
 
 
-def _decades(values: Sequence[float], start: float, end: float) -> tuple[Where, Ticks]:
+def _decades(values: Sequence[float]) -> list[float]:
     least, most = min(values), max(values)
     assert least > 0, "a logarithm of what is not above zero"
     low, high = math.log10(least), math.log10(most)
@@ -249,11 +275,8 @@ def _decades(values: Sequence[float], start: float, end: float) -> tuple[Where, 
     ]
     first = max(i for i, step in enumerate(steps) if step <= least * (1 + 1e-9))
     last = min(i for i, step in enumerate(steps) if step >= most * (1 - 1e-9))
-    ticks = steps[first : last + 1]
-    if len(ticks) == 1:
-        ticks = [ticks[0] / 2, ticks[0], ticks[0] * 2]
-    linear = _scale(math.log10(ticks[0]), math.log10(ticks[-1]), start, end)
-    return lambda value: linear(math.log10(value)), {tick: f"{tick:,.6g}" for tick in ticks}
+    found = steps[first : last + 1]
+    return found if len(found) > 1 else [found[0] / 2, found[0], found[0] * 2]
 
 
 def _ends(values: Sequence[float]) -> tuple[float, float]:
@@ -273,17 +296,12 @@ def _step(low: float, high: float) -> float:
     return power * next(m for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
 
 
-def _ticks(low: float, high: float) -> Ticks:
+def _ticks(low: float, high: float) -> tuple[tuple[float, str], ...]:
     step = _step(low, high)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     kind = f",.{decimals}f" if max(-low, high) < 1e6 and decimals < 5 else ".3g"
     numbers = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
-    return {number * step: f"{number * step:{kind}}" for number in numbers}
-
-
-def _scale(low: float, high: float, start: float, end: float) -> Where:
-    half = high / 2 - low / 2  # large ones cannot be subtracted whole
-    return lambda value: start + (value / 2 - low / 2) / half * (end - start) if half else start
+    return tuple((number * step, f"{number * step:{kind}}") for number in numbers)
 
 
 def _number(value: float) -> str:

@@ -47,6 +47,8 @@ def from_defaults(agent: Mapping[str, Any]) -> list[Difference]:
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
     """Compare plain data, in the order of the first."""
+    if first == second:
+        return []
     before, after = flat(first), flat(second)
     return [
         Difference(field=name, first=was, second=now)
