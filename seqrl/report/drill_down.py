@@ -3,15 +3,16 @@
 Folded up to a line, so that a thousand of them are still a page.
 """
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import orjson
+
 from seqrl.progress import counted
 from seqrl.report.drawing import Axis, Line, lines, strip
 from seqrl.report.html import Markup, tag, together
+from seqrl.report.scores import deviation
 from seqrl.runs.differences import flat
 from seqrl.runs.record import RunRecord
 
@@ -97,7 +98,7 @@ def _evaluation(one: Mapping[str, Any], ends: tuple[float, float]) -> Markup:
     cells = (
         one_decimal(one["score"]),
         one_decimal(one["return"]),
-        one_decimal(_deviation(returns)),
+        one_decimal(deviation(returns)),
         one_decimal(min(returns)),
         one_decimal(max(returns)),
         str(sum(map(bool, fallen))) if len(fallen) == len(returns) else "-",
@@ -151,26 +152,19 @@ def _returns(one: Mapping[str, Any]) -> list[float]:
     return [episode["return"] for episode in one["episodes"]]
 
 
-def _deviation(values: Sequence[float]) -> float | None:
-    if len(values) < 2:
-        return None
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
 # ---- plain data ----------------------------------------------------------------------------------
 
 
 def _listed(title: str, plain: Mapping[str, Any]) -> Markup:
-    return _list_of(title, json.dumps(plain))
+    return _list_of(title, orjson.dumps(plain))
 
 
 @cache
-def _list_of(title: str, content: str) -> Markup:
+def _list_of(title: str, content: bytes) -> Markup:
     """List plain data; of a thousand runs most have the same."""
     rows = [
         together(tag("dt", name), tag("dd", _said(value)))
-        for name, value in flat(json.loads(content)).items()
+        for name, value in flat(orjson.loads(content)).items()
     ]
     if not rows:
         return together()

@@ -8,7 +8,7 @@ Letters: T tasks, R seeds of a task (they may differ from task to task), B resam
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -40,6 +40,14 @@ class Interval:
 
 
 # ---- one number a seed ---------------------------------------------------------------------------
+
+
+def deviation(values: Collection[float]) -> float | None:
+    """Return the standard deviation, n-1; one number has none."""
+    if len(values) < 2:
+        return None
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (len(values) - 1))
 
 
 def t_interval(values: Sequence[float]) -> Interval:

@@ -6,7 +6,7 @@ Numbers only: `blocks` says them in words, `formats` writes them.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ from seqrl.report.scores import (
     Statistic,
     Tasks,
     bootstrap_interval,
+    deviation,
     differences,
     improvement,
     iqm,
@@ -80,7 +81,7 @@ class Sample:
     @property
     def deviation(self) -> float | None:
         """Standard deviation over seeds, n-1; one seed has none."""
-        return stdev(self.values.values()) if self.n > 1 else None
+        return deviation(self.values.values())
 
     @property
     def interval(self) -> Interval | None:

@@ -1,17 +1,17 @@
 """RunRecord: what a run leaves, as one small file of JSON. Needs neither torch nor a simulator."""
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+import orjson
+
 from seqrl.data.whole import replace_file
 from seqrl.errors import DataError, told_plainly
 
 FORMAT = 1
-HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 PROTOCOL = 2
 """Raised whenever a change moves the numbers that equal settings give. 2: 25 rows are played
 together, not 16, which moves last bits."""
@@ -136,9 +136,7 @@ def read_record(file: Path) -> RunRecord:
 def record_in(content: bytes, where: str) -> RunRecord:
     """Make a record of the content of its file; `where` names that in messages."""
     try:
-        plain = json.loads(content)
-        if HALF_A_CHARACTER.search(content):
-            json.dumps(plain, ensure_ascii=False).encode()  # two halves make one
+        plain = orjson.loads(content)
         if plain.pop("format") != FORMAT:
             raise DataError(f"{where} is a record of another format than {FORMAT}.")
         known = {field.name for field in fields(RunRecord)}

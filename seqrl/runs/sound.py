@@ -140,6 +140,8 @@ def _is(kind: Any) -> Callable[[Any], bool]:
         return lambda value: any(fits(value) for fits in either)
     if origin is Literal:
         return lambda value: value in inner
+    if kind == Sequence[Inside]:  # there are very many
+        return lambda value: isinstance(value, list) and {*map(type, value)} <= {dict}
     if origin is Sequence:
         item = _is(inner[0])
         return lambda value: isinstance(value, list) and all(map(item, value))

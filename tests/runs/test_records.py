@@ -72,7 +72,7 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("evaluation", _changed(evaluations=[{"return": 1.0}]), "evaluations.score is not"),
     ("agent", _changed(agent={"is": 3}), "agent.is is not"),
     ("data", _changed(data={}), "data.name is not"),
-    ("infinite", lambda plain: _with(plain, score=float("inf")), "evaluations.score is not"),
+    ("infinite", lambda plain: _with(plain, score=float("inf")), "is not a whole record"),
     ("other name", _changed(hash="f" * 64), "named for another run"),
 ]
 
