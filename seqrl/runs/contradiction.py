@@ -73,11 +73,10 @@ def _of_evaluation(one: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
     episodes, reference = one["episodes"], record.task["reference"]
     planned = record.identity["evaluation"]["episodes"]
     numbers = [episode["number"] for episode in episodes]
-    if numbers != [*range(planned)]:
+    if len(numbers) != planned or numbers != [*range(len(numbers))]:
         yield f"it has other episodes than the {planned} that were planned"
-    if [episode["seed"] for episode in episodes] != _seeds(
-        record.seed, record.task["name"], planned
-    ):
+    seeds = [episode["seed"] for episode in episodes]
+    if seeds != _seeds(record.seed, record.task["name"], len(seeds)):
         yield f"its episodes did not begin as those of seed {record.seed} do"
     mean = math.fsum([episode["return"] for episode in episodes]) / len(episodes)
     if not _close(mean, one["return"]):

@@ -63,6 +63,7 @@ def test_what_a_run_writes_is_no_contradiction() -> None:
             "other episodes than the 3 that were planned",
         ),
         (lambda r: r["identity"]["evaluation"].update(episodes=50), "than the 50 that were"),
+        (lambda r: r["identity"]["evaluation"].update(episodes=10**15), "than the 1000000000"),
         (lambda r: r["evaluations"][0]["episodes"].reverse(), "other episodes than the 3"),
         (lambda r: r["evaluations"][1]["episodes"][2].update(seed=2), "as those of seed 0 do"),
         (lambda r: r.update(seed=1), "did not begin as those of seed 1 do"),
