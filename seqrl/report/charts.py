@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from seqrl.progress import counted
 from seqrl.report.blocks import about_profiles
 from seqrl.report.figures import DOTS_AN_INCH, add_caption
+from seqrl.report.scores import deviation
 from seqrl.report.series import THRESHOLDS, Point, ProfilePoint, Series
 from seqrl.report.tables import ScoreTable
 
@@ -174,18 +175,15 @@ def _add_legend(
 
 def _bars(axes: "Axes", points: Sequence[Point], looks: Looks) -> None:
     """Draw means over seeds as bars, their standard deviation, and the seeds."""
-    import numpy as np
-
     for place, agent in enumerate(_present(points, looks)):
         values = [point.y for point in points if point.agent == agent]
-        deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
         axes.bar(
             place,
             fmean(values),
             0.75,
             color=looks.colour[agent],
             alpha=0.45,
-            yerr=deviation,
+            yerr=deviation(values),
             ecolor="0.2",
             capsize=2.5,
             error_kw={"linewidth": 1},

@@ -15,6 +15,7 @@ from seqrl.progress import counted
 from seqrl.report.following import achieved
 from seqrl.runs.record import fingerprint_in_words
 from seqrl.runs.sweep import Sweep
+from seqrl.tasks.task import in_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +108,7 @@ def _add_scores(axes: "Axes", sweep: Sweep) -> None:
     zero, hundred = float(low), float(high)
 
     def score(returns: Any) -> Any:
-        return 100 * (returns - zero) / (hundred - zero)
+        return in_percent(returns, zero, hundred)
 
     def return_(scores: Any) -> Any:
         return zero + scores * (hundred - zero) / 100
