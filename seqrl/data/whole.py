@@ -3,29 +3,49 @@
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from seqrl.errors import told_plainly
+from seqrl.errors import DataError, told_plainly
 
 
 @contextmanager
 def put_whole(target: Path) -> Iterator[Path]:
     """Give a name to write to, with the same ending; what stands there in the end takes the place
-    of `target`.
+    of `target`, or of what it links to, and its permissions.
 
-    Whatever goes wrong meanwhile leaves `target` as it was.
+    Whatever goes wrong meanwhile leaves `target` as it was; so do pipes and devices, which are
+    refused.
     """
-    fresh = target.with_name(f".{uuid4().hex[:12]}.{target.name}")
+    mode = _mode_of(target)
+    place = Path(os.path.realpath(target))
+    fresh = place.with_name(f".{uuid4().hex[:12]}.{place.name}")
     try:
         yield fresh
+        if mode is not None:
+            fresh.chmod(mode)
         to_disk(fresh)
-        fresh.replace(target)
+        fresh.replace(place)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _mode_of(target: Path) -> int | None:
+    """Return the permissions of the file that stands there; nothing of one that does not."""
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of a folder, renaming complains
+        raise DataError(
+            f"{target} is no regular file but a pipe or a device, and nothing takes its place. "
+            "Name a file."
+        )
+    return stat.S_IMODE(mode)
 
 
 def replace_file(target: Path, content: str | bytes) -> None:

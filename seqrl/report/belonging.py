@@ -4,6 +4,7 @@ What does not belong together is refused, and the records that differ are named.
 belongs together all the same is put together, and the caption says so.
 """
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Literal, get_args
@@ -28,6 +29,10 @@ OF_A_COLUMN: dict[str, Kind] = {
     "target_rule": "target",
 }
 """What all records of a column must share, and what has to be told where they do not."""
+
+
+FEW = 3
+"""With so many different returns two runs are never equal by chance."""
 
 
 def kinds_named(names: Iterable[str]) -> frozenset[Kind]:
@@ -113,9 +118,30 @@ def refuse_mixed_column(records: Sequence[RunRecord], told: Collection[Kind]) ->
     """Refuse a column of records that did not meet the same; targets are of those who have one."""
     fields = [field for field, kind in OF_A_COLUMN.items() if kind not in told]
     _refuse(records, lambda record: _pick(_column(record), fields), "column")
+    _refuse_two_contents(records)
     if "target" not in told:
         asking = [record for record in records if record.facts.get("target_rule")]
         _refuse(asking, _rule, "column")
+
+
+def alike(first: float, second: float) -> bool:
+    """Say whether two numbers of one content are the same, but for last bits."""
+    return math.isclose(first, second, rel_tol=1e-6, abs_tol=1e-6)
+
+
+def _refuse_two_contents(records: Sequence[RunRecord]) -> None:
+    """Refuse records that tell two things of one content."""
+    of: dict[str, RunRecord] = {}
+    for record in records:
+        other = of.setdefault(record.data["fingerprint"], record)
+        for name in ("episodes", "steps", "best_return", "mean_return"):
+            first, second = other.data[name], record.data[name]
+            if not alike(first, second):
+                raise SeqrlError(
+                    f"{named(other)} and {named(record)} were made of the same data, and have of "
+                    f"them the {name.replace('_', ' ')} {first:,} and {second:,}: one of them was "
+                    "changed afterwards. Remove it, and run it again."
+                )
 
 
 def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
@@ -123,12 +149,19 @@ def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
     _refuse(records, _cell, "cell")
     seen: dict[int, RunRecord] = {}
     checkpoints: dict[str, RunRecord] = {}
+    played: dict[tuple[float, ...], RunRecord] = {}
     for record in records:
         made = (record.checkpoint or {}).get("sha256", record.hash)
         if (other := checkpoints.setdefault(made, record)).seed != record.seed:
             raise SeqrlError(
                 f"{named(other)} and {named(record)} have one checkpoint, which two seeds never "
                 "make: one is a copy of the other. Remove it."
+            )
+        returns = _unlike(record)
+        if returns and (other := played.setdefault(returns, record)).seed != record.seed:
+            raise SeqrlError(
+                f"{named(other)} and {named(record)} have the same returns in all {len(returns)} "
+                "episodes, which began otherwise: one is a copy of the other. Remove it."
             )
         if (other := seen.setdefault(record.seed, record)) is not record:
             differ = ", ".join(
@@ -147,11 +180,19 @@ def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
             )
 
 
+def _unlike(record: RunRecord) -> tuple[float, ...]:
+    """Return the returns of the last evaluation, if no two are alike: where the reward is a goal
+    reached or missed, many are, and those of another seed too."""
+    last = record.evaluations[-1]["episodes"] if record.status == "done" else []
+    returns = tuple(episode["return"] for episode in last)
+    return returns if len({*returns}) == len(returns) >= FEW else ()
+
+
 def environment_of(record: RunRecord) -> dict[str, Any]:
     """Return what it played in: equal ones, begun alike, are the same for equal actions."""
     return {
         "environment": record.task["environment"],
-        "horizon": record.task.get("horizon"),
+        "horizon": record.task["horizon"],
         "environment_settings": record.task.get("environment_settings") or {},
         "mujoco": record.versions["mujoco"],
         "gymnasium": record.versions["gymnasium"],

@@ -75,7 +75,7 @@ def _data(record: RunRecord) -> str:
 def _environment(record: RunRecord) -> str:
     """Say of the environment too what runs on one task share as a rule."""
     task, reference = record.task, record.task["reference"]
-    said = f"{_data(record)} for {task.get('horizon')} steps"
+    said = f"{_data(record)} for {task['horizon']} steps"
     if settings := task.get("environment_settings"):
         said += f" with {settings}"
     if not reference:

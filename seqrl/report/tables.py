@@ -13,6 +13,7 @@ import numpy as np
 
 from seqrl.report.belonging import (
     Kind,
+    alike,
     environment_of,
     in_order,
     one_kind_of_data,
@@ -227,8 +228,8 @@ def score_table(
         scored = all(record.task["reference"] is not None for record in column)
         in_returns |= set() if scored else {task}
         means = {record.data["mean_score" if scored else "mean_return"] for record in column}
-        if len(means) == 1:
-            data[task] = means.pop()
+        if means and alike(min(means), max(means)):
+            data[task] = min(means)
         for agent in agents:
             own = [record for record in column if record.name == agent]
             refuse_mixed_cell(own)

@@ -1,7 +1,8 @@
 """Does a record contradict itself? Then it stands in no table.
 
 A run writes many things twice, in other words. Whoever changes one of them by hand, copies a run
-and calls it another seed, or writes a program that makes records, forgets the other.
+and calls it another seed, or writes a program that makes records, forgets the other. This finds
+slips, not forgery: who changes everything that hangs together is believed.
 """
 
 import math
@@ -14,6 +15,9 @@ from seqrl.runs.identity import hash_in
 from seqrl.runs.record import RunRecord
 from seqrl.tasks.task import in_percent
 
+ROUNDED = 0.001
+"""Seconds, and updates in a second, are written with a few decimals."""
+
 
 def contradiction(record: RunRecord) -> str:
     """Say which of two things that a record says cannot be, if it also says the other; nothing of
@@ -25,7 +29,7 @@ def _contradictions(record: RunRecord) -> Iterator[str]:
     if hash_in(record) != record.hash:
         yield "its hash is not that of what it says of agent, seed and conditions"
     yield from _of_conditions(record)
-    yield from _of_reference(record)
+    yield from _of_data(record)
     if record.status == "done":
         yield from _of_training(record)
         for one in record.evaluations:
@@ -41,17 +45,24 @@ def _of_conditions(record: RunRecord) -> Iterator[str]:
         if name in identity and name in record.task and identity[name] != record.task[name]:
             yield f"it names two environments: {name} {record.task[name]} and {identity[name]}"
     for name, version in identity["versions"].items():
-        if not record.versions.get(name, "").startswith(version):
+        if record.versions.get(name, "").partition("+")[0] != version:
             yield f"it names two versions of {name}"
 
 
-def _of_reference(record: RunRecord) -> Iterator[str]:
-    reference, data = record.task["reference"], record.data
+def _of_data(record: RunRecord) -> Iterator[str]:
+    reference, data, facts = record.task["reference"], record.data, record.facts
     known = [reference["minimum"], reference["maximum"]] if reference else None
     if "reference" in record.identity and record.identity["reference"] != known:
         yield "it names two kinds of reference returns"
     if reference and not _close(_score(data["mean_return"], reference), data["mean_score"]):
         yield "the mean return of its data makes another score than it says"
+    mean, best = data["mean_return"], data["best_return"]
+    if not 0 < data["episodes"] <= data["steps"] or (mean > best and not _close(mean, best)):
+        yield "no data have so many episodes and steps, and such a mean and best return"
+    asked: Any = facts.get("target_return")
+    by_rule = facts.get("target_rule") == "best_in_data" and asked is not None
+    if by_rule and not _close(asked, best):
+        yield f"it asks for the best return in the data, {best:,.3f}, and for {asked:,.3f}"
 
 
 def _of_training(record: RunRecord) -> Iterator[str]:
@@ -59,8 +70,12 @@ def _of_training(record: RunRecord) -> Iterator[str]:
     precision = record.identity["training_precision"]
     if training.get("precision", precision) != precision:
         yield "it names two precisions of training"
+    done, seconds, rate = (training[n] for n in ("updates", "seconds", "updates_per_second"))
+    slow, fast = (done / max(seconds + by, 1e-9) for by in (ROUNDED, -ROUNDED))
+    if not slow - ROUNDED <= rate <= fast + ROUNDED:
+        yield f"{done:,} updates in {seconds:,.3f} seconds are not {rate:,.3f} a second"
     updates = [one["update"] for one in evaluations]
-    if updates != sorted({*updates}):
+    if updates != sorted({*updates}) or updates[0] < 1:
         yield f"it was evaluated after {updates} updates, in this order"
     if not updates[-1] == training["updates"] == record.agent["training"]["updates"]:
         yield f"it was evaluated after {updates[-1]} updates, and trained for another number"
@@ -78,6 +93,14 @@ def _of_evaluation(one: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
     seeds = [episode["seed"] for episode in episodes]
     if seeds != _seeds(record.seed, record.task["name"], len(seeds)):
         yield f"its episodes did not begin as those of seed {record.seed} do"
+    lengths = [length for episode in episodes if (length := episode.get("length")) is not None]
+    horizon = record.task["horizon"]
+    if lengths and not 1 <= min(lengths) <= max(lengths) <= horizon:
+        yield f"it has episodes of {min(lengths)} to {max(lengths)} steps, of {horizon} at most"
+    if min((episode.get("outside") or 0 for episode in episodes), default=0) < 0:
+        yield "it counts fewer than no numbers outside the bins"
+    if (one["seconds"] or 0) < 0:
+        yield "it was played in less than no time"
     mean = math.fsum([episode["return"] for episode in episodes]) / len(episodes)
     if not _close(mean, one["return"]):
         yield f"its episodes have a mean return of {mean:,.3f}, and it says another"

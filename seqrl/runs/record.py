@@ -137,14 +137,20 @@ def record_in(content: bytes, where: str) -> RunRecord:
     """Make a record of the content of its file; `where` names that in messages."""
     try:
         plain = orjson.loads(content)
-        if plain.pop("format") != FORMAT:
-            raise DataError(f"{where} is a record of another format than {FORMAT}.")
-        known = {field.name for field in fields(RunRecord)}
-        return RunRecord(**{name: value for name, value in plain.items() if name in known})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(
-            f"{where} is not a whole record of seqrl: {error}. If it was one, remove it, and run "
-            "it again."
-        ) from error
+    except ValueError as error:
+        raise _damaged(where, str(error)) from error
+    if not isinstance(plain, dict) or "format" not in plain:
+        raise _damaged(where, "it has no format number")
+    if plain["format"] != FORMAT:
+        raise DataError(f"{where} is a record of another format than {FORMAT}.")
+    known = {field.name for field in fields(RunRecord)}
+    if missing := sorted(known - plain.keys() - {"error"}):
+        raise _damaged(where, f"it lacks {', '.join(missing)}")
+    return RunRecord(**{name: value for name, value in plain.items() if name in known})
+
+
+def _damaged(where: str, why: str) -> DataError:
+    return DataError(
+        f"{where} is not a whole record of seqrl: {why}. If it was one, remove it, and run it "
+        "again."
+    )

@@ -7,7 +7,8 @@ import fnmatch
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import stdev
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NAME = re.compile(r"seed-\d+-([0-9a-f]{8})\.json")
+LIKE_ONE = re.compile(r"(?i)(?!\.).*seed.*\.json(?:[^l].*)?")
+"""What a copy, a backup or a download of a record may be called."""
+ASTRAY = (
+    "{} looks like a record, and is not read: those are runs/EXPERIMENT/TASK/AGENT/"
+    "seed-SEED-HASH.json, with eight small letters and digits of the hash."
+)
 DEEP = 3
 """Folders between `runs` and a record: experiment, task, agent."""
 SHOWN = 12
@@ -131,11 +138,15 @@ def _listed(found: Sequence[Found]) -> str:
 def records_below(results: Path) -> Records:
     """Read all records of a results folder; nothing that is wrong with one ends the others."""
     with told_plainly(results, "looking for records", None):
-        there = results.is_dir()
-    if not there:
-        raise UnknownName(
-            f"There is no folder {results}. Name the folder that `seqrl run` writes its results to."
-        )
+        try:
+            is_folder = stat.S_ISDIR(results.stat().st_mode)
+        except FileNotFoundError as error:
+            raise UnknownName(
+                f"There is no folder {results}. Name the folder that `seqrl run` writes its "
+                "results to."
+            ) from error
+    if not is_folder:
+        raise DataError(f"{results} is neither a folder nor a file that could be read twice.")
     found: list[Found] = []
     unread: list[Unread] = []
     for file in _files(results / "runs", unread):
@@ -170,17 +181,22 @@ def chosen_from(places: Iterable[Path]) -> Records:
 
 
 def _files(runs: Path, unread: list[Unread]) -> Iterator[Path]:
+    """Find the records; what looks like one, and is called or lies otherwise, is told."""
     folders = [runs] if runs.is_dir() else []
-    for _ in range(DEEP):
-        folders = [inner for folder in folders for inner in _inside(folder, Path.is_dir, unread)]
-    for folder in folders:
-        yield from _inside(folder, lambda file: bool(NAME.fullmatch(file.name)), unread)
+    for depth in range(DEEP + 1):
+        inside = [file for folder in folders for file in _inside(folder, unread)]
+        for file in inside:
+            if depth == DEEP and NAME.fullmatch(file.name):
+                yield file
+            elif LIKE_ONE.fullmatch(file.name):
+                unread.append(Unread(file=file, why=ASTRAY.format(file)))
+        folders = [file for file in inside if file.is_dir()] if depth < DEEP else []
 
 
-def _inside(folder: Path, wanted: Callable[[Path], bool], unread: list[Unread]) -> list[Path]:
+def _inside(folder: Path, unread: list[Unread]) -> list[Path]:
     try:
         with told_plainly(folder, "listing records", None):
-            return sorted(filter(wanted, folder.iterdir()))
+            return sorted(folder.iterdir())
     except DataError as error:
         unread.append(Unread(file=folder, why=str(error)))
         return []

@@ -22,8 +22,16 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
         "training_precision": str,
         "versions": Mapping[str, str],
     },
-    "task": {"name": str, "environment": str, "reference": Inside | None},
-    "data": {"name": str, "fingerprint": str, "mean_return": float, "mean_score": float | None},
+    "task": {"name": str, "environment": str, "horizon": int, "reference": Inside | None},
+    "data": {
+        "name": str,
+        "fingerprint": str,
+        "episodes": int,
+        "steps": int,
+        "best_return": float,
+        "mean_return": float,
+        "mean_score": float | None,
+    },
     "agent.training": {"updates": int},
     "identity.evaluation": {"episodes": int, "precision": str},
     "versions": {"seqrl": str, "torch": str, "gymnasium": str, "mujoco": str},
@@ -43,6 +51,8 @@ EPISODE: Mapping[str, set[type]] = {
     "seed": {int},
     "return": {int, float},
     "length": {int, type(None)},
+    "terminated": {bool, type(None)},
+    "outside": {int, type(None)},
 }
 """Types alone: there are very many."""
 TRAINING = {"updates": int, "seconds": float, "updates_per_second": float}
@@ -88,6 +98,8 @@ def _problem(record: RunRecord) -> str:
     if record.status == "done" and not (record.evaluations and record.checkpoint):
         return DAMAGED.format("it is done, and has no evaluation or no checkpoint")
     scores = [record.data["mean_score"], *(one["score"] for one in record.evaluations)]
+    if (reference := record.task["reference"]) and not reference["minimum"] < reference["maximum"]:
+        return DAMAGED.format("the reference minimum is not below the maximum")
     if any((score is None) == bool(record.task["reference"]) for score in scores):
         return DAMAGED.format("there are scores where there is no reference, or the reverse")
     if not all(one["episodes"] for one in record.evaluations):

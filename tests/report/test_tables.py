@@ -223,6 +223,30 @@ def test_a_copied_seed_is_no_seed() -> None:
         score_table([one, replace(recorded([2], seed=1), checkpoint=one.checkpoint)])
 
 
+def test_a_copied_run_under_another_seed_is_no_seed() -> None:
+    """Whoever makes its seeds, hash and checkpoint anew forgets that no two runs get the same; but
+    where most episodes get nothing, or the same, two seeds may."""
+    for returns in ([1.5, 2.5, 3.5], [0.0, 0.0, 1.0], [1.5, 2.5]):
+        both = [recorded(returns), recorded(returns, seed=1)]
+        if returns == [1.5, 2.5, 3.5]:
+            with pytest.raises(SeqrlError, match=r"seed 0 .*seed 1 .* same returns in all 3"):
+                score_table(both)
+        else:
+            assert score_table(both).cells["BC", TASK].n == 2
+    score_table([recorded([1.5, 2.5, 3.5]), recorded([1.5, 2.5, 3.5], name="the same again")])
+
+
+@pytest.mark.parametrize("name", ["episodes", "steps", "best_return", "mean_return"])
+def test_one_content_is_told_in_one_way(name: str) -> None:
+    """Of equal fingerprints one of two numbers is wrong; other machines sum to other last bits."""
+    one, other = recorded([1]), recorded([2], seed=1)
+    good = replace(other, data={**other.data, name: other.data[name] * (1 + 1e-12)})
+    assert score_table([one, good]).data == {TASK: 25.0}
+    bad = replace(other, data={**other.data, name: other.data[name] * 2})
+    with pytest.raises(SeqrlError, match=rf"of them the {name.replace('_', ' ')} "):
+        score_table([one, bad])
+
+
 def test_kinds_of_one_agent_are_told_by_their_seeds() -> None:
     """Where runs of one agent on one task differ in what is said of them."""
     other = replace(recorded([2], seed=1), changed=["times=1"])

@@ -86,11 +86,16 @@ def recorded(
         "data": {
             "name": task,
             "fingerprint": fingerprint,
+            "episodes": 20,
+            "steps": 2000,
+            "best_return": 190.0,
             "mean_return": 50.0,
             "mean_score": 25.0 if reference else None,
         },
         "facts": dict(facts or {}),
-        "training": {**done, "updates_per_second": 7.0} if returns else {},
+        "training": {**done, "updates_per_second": round(done["updates"] / 120, 4)}
+        if returns
+        else {},
         "checkpoint_rule": "last",
         "evaluations": [evaluation] if returns else [],
         "checkpoint": {"file": "x.safetensors", "sha256": hash_} if returns else None,

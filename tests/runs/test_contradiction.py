@@ -57,7 +57,10 @@ def test_what_a_run_writes_is_no_contradiction() -> None:
         (lambda r: r["evaluations"].pop(), "after 50000 updates, and trained for another"),
         (lambda r: r["evaluations"].pop(0), "1 evaluations, and 2 were planned"),
         (lambda r: r["evaluations"][-1].update(update=70_000), "after 70000 updates"),
-        (lambda r: r["training"].update(updates=7), "trained for another number"),
+        (
+            lambda r: r["training"].update(updates=7, updates_per_second=7 / 120),
+            "trained for another number",
+        ),
         (
             lambda r: r["evaluations"][1].update(episodes=r["evaluations"][1]["episodes"][:1] * 3),
             "other episodes than the 3 that were planned",
@@ -76,6 +79,21 @@ def test_what_a_run_writes_is_no_contradiction() -> None:
         (lambda r: r["data"].update(mean_score=95.0), "mean return of its data"),
         (lambda r: r["training"].update(precision="bfloat16"), "two precisions of training"),
         (lambda r: r["evaluations"][0].update(update=10**9), "in this order"),
+        (lambda r: r["evaluations"][0].update(update=0), "in this order"),
+        (lambda r: r["versions"].update(torch="2.8.0.dev9"), "two versions of torch"),
+        (lambda r: r["training"].update(seconds=1e-9), "updates in 0.000 seconds are not"),
+        (lambda r: r["training"].update(updates_per_second=7.0), "are not 7.000 a second"),
+        (lambda r: r["evaluations"][0].update(seconds=-1.0), "less than no time"),
+        (lambda r: r["evaluations"][1]["episodes"][0].update(length=-5), "episodes of -5 to"),
+        (lambda r: r["evaluations"][1]["episodes"][0].update(length=1001), "1001 steps, of 1000"),
+        (lambda r: r["evaluations"][1]["episodes"][0].update(outside=-1), "outside the bins"),
+        (lambda r: r["data"].update(best_return=40.0), "such a mean and best return"),
+        (lambda r: r["data"].update(episodes=0), "no data have so many episodes"),
+        (lambda r: r["data"].update(episodes=2001), "no data have so many episodes"),
+        (
+            lambda r: r["facts"].update(target_rule="best_in_data"),
+            "best return in the data, 190.000, and for 90.000",
+        ),
     ],
 )
 def test_contradictions(change: Change, said: str) -> None:
@@ -89,6 +107,7 @@ def test_settings_changed_afterwards() -> None:
     def longer(record: dict[str, Any]) -> None:
         record["agent"]["training"]["updates"] *= 50
         record["training"]["updates"] *= 50
+        record["training"]["updates_per_second"] *= 50
         record["evaluations"][-1]["update"] *= 50
 
     assert "its hash" in contradiction(changed(longer, hashed=False))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from seqrl.planning.settings import MostLikely
 from seqrl.runs.differences import between, from_defaults
 from seqrl.runs.identity import hash_over
 from seqrl.runs.record import PROTOCOL
-from seqrl.runs.records import COLUMNS, records_below
+from seqrl.runs.records import COLUMNS, chosen_from, records_below
 from seqrl.runs.run import run_one
 from seqrl.runs.unfinished import unfinished
 from tests.runs.making import small, spec_of, toy_source
@@ -51,7 +52,10 @@ def _changed(**given: Any) -> Callable[[dict[str, Any]], Any]:
 WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("cut off", lambda plain: None, "not a whole record"),
     ("deep", lambda plain: ..., "not a whole record"),
-    ("list", lambda plain: [plain], "not a whole record"),
+    ("list", lambda plain: [plain], "not a whole record of seqrl: it has no format number"),
+    ("text", lambda plain: "x", "not a whole record of seqrl: it has no format number"),
+    ("other JSON", lambda plain: {"a": 1}, "not a whole record of seqrl: it has no format number"),
+    ("half", lambda plain: {"format": 1, "seed": 0}, "lacks agent, changed, checkpoint, "),
     ("format", _changed(format=7), "another format than 1"),
     ("newer", _changed(identity={"protocol": PROTOCOL + 1}), "newer seqrl .*nothing of it is read"),
     ("protocol", _changed(identity={"protocol": "x"}), "protocol number 'x', which is none"),
@@ -63,7 +67,7 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("no episodes", lambda plain: _with(plain, episodes=[]), "an evaluation has no episodes"),
     (
         "reference",
-        _changed(task={"name": "a", "environment": "b", "reference": {"minimum": 1}}),
+        _changed(task={"name": "a", "environment": "b", "horizon": 9, "reference": {"minimum": 1}}),
         "task.reference.maximum is not",
     ),
     ("seed", _changed(seed="0"), "seed is not what it should be"),
@@ -112,6 +116,42 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(SeqrlError, match=r"no folder .*resluts"):
         records_below(tmp_path / "resluts")
     assert records_below(tmp_path).found == ()
+
+
+def test_what_is_no_folder(tmp_path: Path) -> None:
+    """A pipe is read once, a link to itself never; neither is a folder that is not there."""
+    pipe, loop = tmp_path / "pipe", tmp_path / "loop"
+    os.mkfifo(pipe)
+    loop.symlink_to(loop)
+    with pytest.raises(SeqrlError, match="neither a folder nor a file"):
+        chosen_from([pipe])
+    with pytest.raises(SeqrlError, match="A link leads back to itself"):
+        chosen_from([loop])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["{} copy", "{} (1)", "Copy of {}", "{}.bak", "../{}", "../../{}", "../../../{}", "upper"],
+)
+def test_what_looks_like_a_record_is_not_left_out_in_silence(tmp_path: Path, name: str) -> None:
+    """Whoever copies records by hand misses the right place easily, and would miss the seed."""
+    good, bad = write_all(tmp_path, recorded([1]), recorded([2], seed=1))
+    stem, end = bad.name.split(".")
+    said = bad.name.upper() if name == "upper" else name.format(stem) + f".{end}"
+    stray = bad.rename(bad.parent / said).resolve()
+    found = records_below(tmp_path)
+    assert [one.file for one in found.found] == [good]
+    (unread,) = found.unread
+    assert unread.file.resolve() == stray
+    assert "looks like a record, and is not read" in unread.why
+
+
+def test_what_lies_beside_records_is_none(tmp_path: Path) -> None:
+    """Metrics, checkpoints, and what is being written, need no word."""
+    (good,) = write_all(tmp_path, recorded([1]))
+    for name in ("{}.metrics.jsonl", "{}.safetensors", ".1234.{}.json", "notes.json"):
+        (good.parent / name.format(good.stem)).touch()
+    assert records_below(tmp_path).unread == ()
 
 
 def test_they_are_chosen_by_name(tmp_path: Path) -> None:
