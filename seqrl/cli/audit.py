@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seqrl.cli.output import say, say_json, say_table
+from seqrl.cli.output import remark, say, say_json, say_table
 from seqrl.cli.tasks import JSON
 
 
@@ -35,14 +35,16 @@ def audit(
     from dataclasses import asdict
 
     from seqrl.errors import DataError, told_plainly
+    from seqrl.progress import ranges
     from seqrl.report.audit import audit as audited
 
     with told_plainly(table, "reading a table", None):
         content = table.read_bytes()
     try:
-        cells = audited(content.decode("utf-8-sig"), str(table))
+        found = audited(content.decode("utf-8-sig"), str(table))
     except UnicodeDecodeError as error:
         raise DataError(f"{table} is no text in UTF-8: a table to audit is CSV.") from error
+    cells = found.cells
     counts = Counter(cell.verdict for cell in cells)
     if as_json:
         say_json(
@@ -67,5 +69,8 @@ def audit(
             f"Of {len(cells)} cells, {counts['comparable']} can be compared within their column; "
             f"{counts['differs']} are known to differ; {counts['not said']} do not say enough."
         )
+    if found.without_number:
+        lines = ranges(found.without_number)
+        remark(f"{table} has no number in line {lines}: nothing is said of those.")
     if counts["differs"]:
         raise typer.Exit(1)

@@ -83,14 +83,14 @@ class Audited:
     def column(self) -> str:
         """The task, without family, version and `@` part of its data. What is said behind + or | is
         another task: reward at the end only, another scale."""
-        name, *variants = VARIANTS.split(re.sub(r"@[^+|]*", "", self.said["task"]))
+        name, *variants = VARIANTS.split(re.sub(r"@[^+|]*", "", self.said["task"].lower()))
         short = re.sub(r"-v\d+$", "", name.partition("/")[2] if "/" in name else name)
         return "+".join([short, *sorted(variants)])
 
     @property
     def body(self) -> str:
         """The first word of the task."""
-        return self.column.partition("-")[0].lower()
+        return self.column.partition("-")[0]
 
     @property
     def verdict(self) -> Weight | Literal["comparable"]:
@@ -99,22 +99,39 @@ class Audited:
         return next((w for w in ("differs", "not said") if w in weights), "comparable")
 
 
-def audit(text: str, file: str) -> list[Audited]:
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What an audit comes to."""
+
+    cells: Sequence[Audited]
+    """Column by column."""
+    without_number: Sequence[int]
+    """Lines of the file of which nothing can be said, as of runs that failed."""
+
+
+def audit(text: str, file: str) -> Audit:
     """Judge every cell of a table in CSV; `file` names it in messages."""
-    cells = list(_read(text, file))
+    read = dict(_read(text, file))
+    cells = [cell for cell in read.values() if cell]
+    if not cells:
+        raise DataError(f"{file} has no cell with a number.")
     columns: dict[str, list[Audited]] = {}
     for cell in cells:
         columns.setdefault(cell.column, []).append(cell)
     in_shares = _in_shares(cells)
-    return [judged for column in columns.values() for judged in _judged(column, in_shares)]
+    return Audit(
+        cells=[judged for column in columns.values() for judged in _judged(column, in_shares)],
+        without_number=[line for line, cell in read.items() if cell is None],
+    )
 
 
 # ---- reading -------------------------------------------------------------------------------------
 
 
-def _read(text: str, file: str) -> Iterator[Audited]:
+def _read(text: str, file: str) -> Iterator[tuple[int, Audited | None]]:
+    """Read line by line; nothing of one without a number."""
     first = text.partition("\n")[0]
-    between = ";" if ";" in first and "," not in first else ","
+    between = next((mark for mark in ",;\t" if mark in first), ",")
     reader = csv.DictReader(io.StringIO(text), strict=True, delimiter=between)
     try:
         heads = [head.strip().lower() for head in reader.fieldnames or ()]
@@ -126,12 +143,14 @@ def _read(text: str, file: str) -> Iterator[Audited]:
                 f"{', '.join(COLUMNS[name][0] for name in COLUMNS if name not in NEEDED)}."
             )
         reader.fieldnames = heads
-        found = [_cell(row, names, reader.line_num, file) for row in reader]
+        for row in reader:
+            if row.get(None):
+                raise DataError(
+                    f"{file}, line {reader.line_num} has more fields than the first line names."
+                )
+            yield reader.line_num, _cell(row, names, reader.line_num, file)
     except csv.Error as error:
         raise DataError(f"{file}, line {reader.line_num}: this is no CSV: {error}.") from error
-    if not any(found):
-        raise DataError(f"{file} has no cell with a number.")
-    yield from filter(None, found)
 
 
 def _found(heads: Sequence[str], spelt: Sequence[str]) -> str | None:
@@ -144,7 +163,7 @@ def _cell(
     said = {name: (row.get(head) or "").strip() if head else "" for name, head in names.items()}
     said |= {name: "" for name, value in said.items() if NOTHING.fullmatch(value)}
     if not said["mean"]:
-        return None  # a cell without a number, as of a run that failed
+        return None
     for name in ("agent", "task"):
         if not said[name]:
             raise DataError(f"{file}, line {line}: there is no {name}.")
@@ -186,6 +205,9 @@ def _judged(column: Sequence[Audited], in_shares: Mapping[Who, int]) -> Iterator
                 said = f"its {what} is {own}; {others}"
                 reasons.append(Reason(weight="differs", key=what, said=said))
         reasons += _scale(cell, column, in_shares)
+        if twice := [o for o in column if o is not cell and _who(o) == _who(cell)]:
+            where = f"line {twice[0].line} is of the same agent, {twice[0].mean:g}"
+            reasons.append(Reason(weight="remember", key="twice", said=where))
         yield replace(cell, reasons=tuple(reasons))
 
 
@@ -200,7 +222,7 @@ def _against(own: str, counts: Counter[str]) -> str:
 
 
 def _data(cell: Audited) -> str:
-    task = cell.said["task"]
+    task = cell.said["task"].lower()
     return task.removeprefix("d4rl/").replace("|", "+") if _versioned(task) else ""
 
 
@@ -272,7 +294,9 @@ def _of_error(said: Mapping[str, str]) -> Iterator[Reason]:
         kind = f"its ± is an interval, no deviation ({said['error_kind']})"
         yield Reason(weight="remember", key="error", said=kind)
     elif not OVER_SEEDS.search(said["error_kind"]):
-        yield Reason(weight="remember", key="error", said="what its ± is, is not said")
+        kind = f" ({said['error_kind']})" if said["error_kind"] else ""
+        unsaid = f"whether its ± is over seeds, or over episodes, is not said{kind}"
+        yield Reason(weight="remember", key="error", said=unsaid)
 
 
 def _in_shares(cells: Sequence[Audited]) -> dict[Who, int]:

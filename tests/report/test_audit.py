@@ -1,6 +1,6 @@
 """An audit finds what cannot be compared, and does not accuse what only says little."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -15,9 +15,12 @@ from tests.runs.recorded import TASK
 HEAD = "agent,task,mean,error,error_kind,n_seeds,environment,checkpoint,target,notes"
 GOOD = "A,hopper-medium-v2,50,1,SD over seeds,5,Hopper-v4,last,,"
 
+BESIDE = GOOD.replace("A,", "C,"), GOOD.replace("A,", "D,")
+"""Others in its column."""
 
-def judged(*rows: str) -> list[Audited]:
-    return audit("\n".join([HEAD, *rows]) + "\n", "t.csv")
+
+def judged(*rows: str) -> Sequence[Audited]:
+    return audit("\n".join([HEAD, *rows]) + "\n", "t.csv").cells
 
 
 def keys(cell: Audited, weight: str) -> Iterable[str]:
@@ -65,7 +68,7 @@ def test_what_says_all_and_agrees_is_comparable() -> None:
 def test_what_differs(old: str, new: str, key: str) -> None:
     """Each by one word, in one cell of three; the other two stay as they are."""
     assert old in GOOD
-    first, second, third = judged(GOOD, GOOD, GOOD.replace(old, new))
+    first, second, third = judged(*BESIDE, GOOD.replace(old, new))
     assert third.verdict == "differs" and keys(third, "differs") == [key]
     assert first.verdict == second.verdict == "comparable"
 
@@ -82,7 +85,7 @@ def test_what_differs(old: str, new: str, key: str) -> None:
 )
 def test_what_is_not_said_is_no_accusation(old: str, new: str, key: str) -> None:
     """Silence and difference are two things."""
-    cell = judged(GOOD, GOOD, GOOD.replace(old, new, 1))[2]
+    cell = judged(*BESIDE, GOOD.replace(old, new, 1))[2]
     assert cell.verdict == "not said" and keys(cell, "not said") == [key]
 
 
@@ -101,7 +104,7 @@ def test_what_is_not_said_is_no_accusation(old: str, new: str, key: str) -> None
 )
 def test_what_is_to_be_remembered(old: str, new: str, key: str) -> None:
     """Means can be compared although their ± cannot."""
-    cell = judged(GOOD, GOOD.replace(old, new, 1))[1]
+    cell = judged(BESIDE[0], GOOD.replace(old, new, 1))[1]
     assert cell.verdict == "comparable" and keys(cell, "remember") == [key]
 
 
@@ -136,14 +139,13 @@ def test_what_is_to_be_remembered(old: str, new: str, key: str) -> None:
         ("hopper-medium-v2", "hopper_medium_v2"),
         ("50,1,", "50 ± 1,,"),
         (",50,", ",0,"),
-        (",50,", ",0.4,"),
         ("over seeds", "across 5 random seeds"),
     ],
 )
 def test_what_is_no_difference(old: str, new: str) -> None:
     """Whoever accuses falsely is not believed where it matters."""
     assert old in GOOD
-    cells = judged(GOOD, GOOD, GOOD.replace(old, new))
+    cells = judged(*BESIDE, GOOD.replace(old, new))
     assert [cell.verdict for cell in cells] == ["comparable"] * 3
     assert not any(cell.reasons for cell in cells)
 
@@ -177,14 +179,14 @@ def test_where_no_half_is_larger_nobody_is_usual() -> None:
 def test_what_only_our_tables_say(column: str, value: str, other: str) -> None:
     """Known of both, it must be one; known of one, it says nothing."""
     rows = [f"{GOOD},{value}", f"{GOOD},{value}", f"{GOOD},{other}", f"{GOOD},"]
-    cells = audit("\n".join([f"{HEAD},{column}", *rows]), "t.csv")
+    cells = audit("\n".join([f"{HEAD},{column}", *rows]), "t.csv").cells
     assert [keys(cell, "differs") for cell in cells] == [[], [], [column], []]
 
 
 def test_returns_are_no_scores() -> None:
     """A column that says so of one cell only has two scales."""
     row = GOOD.replace(",50,", ",1985,")
-    cells = audit(f"{HEAD},unit\n{GOOD},\n{GOOD},score\n{row},return\n", "t.csv")
+    cells = audit(f"{HEAD},unit\n{GOOD},\n{GOOD},score\n{row},return\n", "t.csv").cells
     assert [keys(cell, "differs") for cell in cells] == [[], [], ["unit"]]
 
 
@@ -206,7 +208,7 @@ def test_known_sources_are_looked_up() -> None:
         f"{source},DT,hopper-medium-v2,65,{notes}\n"
         for source, notes in (("CORL_last", ""), ("CORL_best", ""), ("CORL_last", "copied by X"))
     )
-    last, best, copied = audit(text, "t.csv")
+    last, best, copied = audit(text, "t.csv").cells
     assert last.verdict == "comparable" and last.said["seeds"] == "4"
     assert keys(best, "differs") == ["checkpoint"]
     assert keys(copied, "differs") == ["copied"] and copied.said["seeds"] == ""
@@ -215,13 +217,13 @@ def test_known_sources_are_looked_up() -> None:
 def test_ours_can_be_compared() -> None:
     """What `seqrl table` writes says everything that the audit asks for."""
     text = written(summary_of(made({"BC": {TASK: [1, 2, 3]}, "DT": {TASK: [4, 5, 6]}})), "csv")
-    assert [cell.verdict for cell in audit(text, "t.csv")] == ["comparable"] * 2
+    assert [cell.verdict for cell in audit(text, "t.csv").cells] == ["comparable"] * 2
 
 
 def test_everything_published_is_judged() -> None:
     """No cell is lost, none ends it."""
     text = SCORES.read_text()
-    cells = audit(text, "published.csv")
+    cells = audit(text, "published.csv").cells
     assert len(cells) == len(text.splitlines()) - 1
     assert {cell.verdict for cell in cells} == {"comparable", "differs", "not said"}
 
@@ -239,7 +241,7 @@ def test_everything_published_is_judged() -> None:
 )
 def test_where_the_lines_are(old: str, new: str, found: set[str]) -> None:
     """A little to this side, a little to that."""
-    cell = judged(GOOD, GOOD, GOOD.replace(old, new, 1))[2]
+    cell = judged(*BESIDE, GOOD.replace(old, new, 1))[2]
     assert {reason.key for reason in cell.reasons} == found
 
 
@@ -255,7 +257,7 @@ def test_of_several_environments_the_one_of_the_task_counts() -> None:
 def test_two_rules_of_our_own_targets() -> None:
     """What `seqrl table` refuses is no better in a file."""
     rows = [f"{GOOD.replace(',last,,', f',last,{rule},')},2" for rule in ("best_in_data", "given")]
-    cells = audit("\n".join([f"{HEAD},protocol", *rows]), "t.csv")
+    cells = audit("\n".join([f"{HEAD},protocol", *rows]), "t.csv").cells
     assert [keys(cell, "differs") for cell in cells] == [["target rule"]] * 2
 
 
@@ -266,10 +268,33 @@ def test_a_column_of_returns_is_one() -> None:
 
 
 def test_spreadsheets_write_it_otherwise() -> None:
-    """Capital letters, semicolons."""
-    text = "\n".join([HEAD.title().replace(",", ";"), GOOD.replace(",", ";")])
-    (cell,) = audit(text.replace("Error_Kind", "error_kind"), "t.csv")
-    assert cell.mean == 50 and cell.verdict == "comparable"
+    """Capital letters, semicolons, tabulators."""
+    for between in ";\t":
+        text = "\n".join([HEAD.title().replace(",", between), GOOD.replace(",", between)])
+        (cell,) = audit(text.replace("Error_Kind", "error_kind"), "t.csv").cells
+        assert cell.mean == 50 and cell.verdict == "comparable"
+
+
+def test_capital_letters_make_no_other_task() -> None:
+    """Two versions of one set are seen to differ, whoever wrote them."""
+    cells = judged(GOOD, GOOD, GOOD.replace("hopper-medium-v2", "Hopper-Medium-v2"))
+    assert [cell.verdict for cell in cells] == ["comparable"] * 3
+    cells = judged(GOOD, GOOD, GOOD.replace("hopper-medium-v2", "Hopper-Medium-v0"))
+    assert keys(cells[-1], "differs") == ["data"]
+
+
+def test_one_agent_twice() -> None:
+    """Two numbers of one agent in one column: the reader has to know of both."""
+    first, second, other = judged(GOOD, GOOD.replace(",50,", ",60,"), GOOD.replace("A,", "B,"))
+    assert "line 3 is of the same agent, 60" in first.reasons[0].said
+    assert "line 2 is of the same agent, 50" in second.reasons[0].said
+    assert not other.reasons
+
+
+def test_lines_without_a_number_are_counted() -> None:
+    """Of a run that failed nothing can be said, and that can be."""
+    found = audit("\n".join([HEAD, GOOD, GOOD.replace(",50,", ",,"), GOOD]), "t.csv")
+    assert [cell.line for cell in found.cells] == [2, 4] and found.without_number == [3]
 
 
 @pytest.mark.parametrize(
@@ -281,6 +306,7 @@ def test_spreadsheets_write_it_otherwise() -> None:
         (f"{HEAD}\nA,hopper-v2,many,,,,,,,\n", "line 2: could not convert string to float: 'many'"),
         (f"{HEAD}\nA,hopper-v2,nan,,,,,,,\n", "line 2: nan .* no finite number"),
         (f"{HEAD}\n,hopper-v2,3,,,,,,,\n", "line 2: there is no agent"),
+        (f"{HEAD}\n{GOOD},,7\n", "line 2 has more fields than"),
         (f'{HEAD}\n"A,hopper-v2\n', "this is no CSV"),
         ("\x00\x01", "no CSV|no column"),
     ],
