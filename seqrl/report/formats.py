@@ -124,11 +124,12 @@ def as_csv(summary: Summary) -> str:
 
 
 def rows_as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Write rows that all have the same columns."""
+    """Write rows that all have the same columns; what a terminal would obey is shown."""
     out = io.StringIO()
     writer = csv.DictWriter(out, [*rows[0]], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    for row in rows:
+        writer.writerow({k: one_line(v) if isinstance(v, str) else v for k, v in row.items()})
     return out.getvalue()
 
 

@@ -12,6 +12,7 @@ from seqrl.report.coverage import Kind, coverage_of
 from seqrl.report.formats import (
     FORMATS,
     Format,
+    as_csv,
     as_markdown,
     profile_as_csv,
     series_as_csv,
@@ -134,7 +135,9 @@ def test_markdown_shows_letters_as_letters() -> None:
     shown = as_markdown(summary_of([recorded([1], name=name) for name in names]))
     for expected in (r"\_DT\_", r"\_\_x\_\_", r"![i]\(http", r"\~\~gone", r"\\x1b[31m", r"\\u202e"):
         assert expected in shown
-    assert "\x1b" not in shown and "\u202e" not in shown
+    rows = as_csv(summary_of([recorded([1], name=name) for name in names]))
+    for text in (shown, rows):
+        assert "\x1b" not in text and "\u202e" not in text
     assert "best_in_data" in as_markdown(
         summary_of([recorded([1], facts={"target_rule": "best_in_data"})])
     )

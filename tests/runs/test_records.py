@@ -76,6 +76,11 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("evaluation", _changed(evaluations=[{"return": 1.0}]), "evaluations.score is not"),
     ("agent", _changed(agent={"is": 3}), "agent.is is not"),
     ("data", _changed(data={}), "data.name is not"),
+    ("no name", _changed(name=""), "the name '' cannot be told from others by eye"),
+    ("space", _changed(name="BC "), "the name 'BC ' cannot be told"),
+    ("invisible", _changed(name="B\u200bC"), "the name 'B.u200bC' cannot be told"),
+    ("terminal", _changed(experiment="\x1b[2Jx"), "the name '.x1b.2Jx' cannot be told"),
+    ("turned", _changed(name="BC\u202e"), "the name 'BC.u202e' cannot be told"),
     ("infinite", lambda plain: _with(plain, score=float("inf")), "is not a whole record"),
     ("other name", _changed(hash="f" * 64), "named for another run"),
 ]
