@@ -27,6 +27,8 @@ DIGIT = 7.2
 SPREAD = 11
 """Points of a row are set apart, so that equal ones are seen."""
 STRIP = 120, 14
+STROKES = [f"M{tenth / 10} 2v{STRIP[1] - 4}" for tenth in range(10, 10 * (STRIP[0] - 1) + 1)]
+"""What a stroke may be, a tenth apart: there are hundreds of thousands on a page."""
 
 MARKERS = (
     "m-3.2 0a3.2 3.2 0 1 0 6.4 0a3.2 3.2 0 1 0-6.4 0z",
@@ -175,8 +177,8 @@ def _line(line: Line, places: Sequence[Place]) -> Markup:
 def strip(values: Sequence[float], low: float, high: float) -> Markup:
     """Draw many values as thin strokes on one line, from `low` to `high`."""
     width, height = STRIP
-    factor = (width - 2) / (high - low) if high > low else 0.0
-    strokes = "".join([f"M{1 + (value - low) * factor:.1f} 2v{height - 4}" for value in values])
+    factor = (len(STROKES) - 1) / (high - low) if high > low else 0.0
+    strokes = "".join([STROKES[int((value - low) * factor + 0.5)] for value in values])
     return tag(
         "svg", tag("path", d=strokes), class_="strip", viewBox=f"0 0 {width} {height}",
         width=width, height=height, aria_hidden="true",

@@ -11,7 +11,7 @@ import orjson
 
 from seqrl.progress import counted
 from seqrl.report.drawing import Axis, Line, lines, strip
-from seqrl.report.html import Markup, tag, together
+from seqrl.report.html import Markup, each, tag, together
 from seqrl.report.scores import deviation
 from seqrl.runs.differences import flat
 from seqrl.runs.record import RunRecord
@@ -25,7 +25,7 @@ def run_details(record: RunRecord, name: str, ends: tuple[float, float]) -> Mark
     return tag(
         "details",
         tag("summary", _line(record), class_="bad" if record.status == "failed" else None),
-        tag("div", *_inside(record, ends), class_="inside"),
+        tag("div", *_inside(record, [*map(_returns, record.evaluations)], ends), class_="inside"),
         id=name,
     )
 
@@ -47,12 +47,15 @@ def _line(record: RunRecord) -> str:
     return f"{said}: score {one_decimal(record.score)}"
 
 
-def _inside(record: RunRecord, ends: tuple[float, float]) -> list[Markup]:
+def _inside(
+    record: RunRecord, returns: Sequence[Sequence[float]], ends: tuple[float, float]
+) -> list[Markup]:
     said = [tag("p", record.caption(), class_="note")]
     if record.error:
         said.append(tag("pre", "\n" + record.error))
     if record.evaluations:
-        said += [_evaluations(record, ends), *_curve(record), _every_return(record)]
+        said += [_evaluations(record, returns, ends), *_curve(record)]
+        said.append(_every_return(record, returns))
     about = {
         "hash": record.hash,
         "experiment": record.experiment,
@@ -74,8 +77,15 @@ def _inside(record: RunRecord, ends: tuple[float, float]) -> list[Markup]:
     ]
 
 
-def _evaluations(record: RunRecord, ends: tuple[float, float]) -> Markup:
-    head = tag("tr", *(tag("th", title, scope="col") for title in HEAD))
+@cache
+def _head() -> Markup:
+    return tag("thead", tag("tr", *(tag("th", title, scope="col") for title in HEAD)))
+
+
+def _evaluations(
+    record: RunRecord, returns: Sequence[Sequence[float]], ends: tuple[float, float]
+) -> Markup:
+    rows = [_evaluation(*both, ends) for both in zip(record.evaluations, returns, strict=True)]
     least, most = map(one_decimal, ends)
     return scrolled(
         tag(
@@ -85,29 +95,30 @@ def _evaluations(record: RunRecord, ends: tuple[float, float]) -> Markup:
                 "Evaluations: mean, standard deviation, least and most of the episodes' returns; "
                 f"each stroke is one episode, from {least} to {most}",
             ),
-            tag("thead", head),
-            tag("tbody", *(_evaluation(one, ends) for one in record.evaluations)),
+            _head(),
+            tag("tbody", *rows),
         ),
         f"Evaluations of {record.name} on {record.task['name']}, seed {record.seed}",
     )
 
 
-def _evaluation(one: Mapping[str, Any], ends: tuple[float, float]) -> Markup:
-    returns = _returns(one)
-    fallen = [episode["terminated"] for episode in one["episodes"] if "terminated" in episode]
+def _evaluation(
+    one: Mapping[str, Any], returns: Sequence[float], ends: tuple[float, float]
+) -> Markup:
+    fell = [episode.get("terminated") for episode in one["episodes"]]
     cells = (
         one_decimal(one["score"]),
         one_decimal(one["return"]),
         one_decimal(deviation(returns)),
         one_decimal(min(returns)),
         one_decimal(max(returns)),
-        str(sum(map(bool, fallen))) if len(fallen) == len(returns) else "-",
+        "-" if None in fell else str(fell.count(True)),
         one_decimal(one["seconds"]),
     )
     return tag(
         "tr",
         tag("th", _after(one), scope="row"),
-        *(tag("td", cell) for cell in cells),
+        each("td", cells),
         tag("td", f"{len(returns)} ", strip(returns, *ends)),
     )
 
@@ -127,14 +138,14 @@ def _curve(record: RunRecord) -> list[Markup]:
     return [lines(title, told, [line], Axis(title="updates", also=(0,)), Axis(title=what))]
 
 
-def _every_return(record: RunRecord) -> Markup:
-    number = sum(len(one["episodes"]) for one in record.evaluations)
+def _every_return(record: RunRecord, returns: Sequence[Sequence[float]]) -> Markup:
+    number = sum(map(len, returns))
     return tag(
         "details",
         tag("summary", f"Returns of all {counted(number, 'episode')}"),
         *(
-            tag("p", f"After {_after(one)} updates: {_list(_returns(one))}", class_="returns")
-            for one in record.evaluations
+            tag("p", f"After {_after(one)} updates: {_list(own)}", class_="returns")
+            for one, own in zip(record.evaluations, returns, strict=True)
         ),
     )
 
@@ -145,7 +156,7 @@ def _after(one: Mapping[str, Any]) -> str:
 
 
 def _list(returns: Sequence[float]) -> str:
-    return ", ".join(f"{value:z.1f}" for value in returns)
+    return ", ".join([f"{value:z.1f}" for value in returns])
 
 
 def _returns(one: Mapping[str, Any]) -> list[float]:

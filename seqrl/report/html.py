@@ -58,6 +58,11 @@ def tag(name: str, /, *content: str | Markup, **attributes: str | float | None) 
     return Markup(f"<{opening}>{_source(content)}</{name}>")
 
 
+def each(name: str, texts: Iterable[str]) -> Markup:
+    """Make an element of each text."""
+    return Markup("".join([f"<{name}>{escaped(text)}</{name}>" for text in texts]))
+
+
 @cache
 def _written(key: str) -> str:
     return key.rstrip("_").replace("_", "-")

@@ -93,11 +93,14 @@ def _of_evaluation(one: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
     seeds = [episode["seed"] for episode in episodes]
     if seeds != _seeds(record.seed, record.task["name"], len(seeds)):
         yield f"its episodes did not begin as those of seed {record.seed} do"
-    lengths = [length for episode in episodes if (length := episode.get("length")) is not None]
+    lengths, outside = (
+        [count for episode in episodes if (count := episode.get(name)) is not None]
+        for name in ("length", "outside")
+    )
     horizon = record.task["horizon"]
     if lengths and not 1 <= min(lengths) <= max(lengths) <= horizon:
         yield f"it has episodes of {min(lengths)} to {max(lengths)} steps, of {horizon} at most"
-    if min((episode.get("outside") or 0 for episode in episodes), default=0) < 0:
+    if min(outside, default=0) < 0:
         yield "it counts fewer than no numbers outside the bins"
     if (one["seconds"] or 0) < 0:
         yield "it was played in less than no time"

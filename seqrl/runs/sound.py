@@ -4,6 +4,7 @@ import math
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -130,13 +131,21 @@ def _all_lacking(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield from (("checkpoint", name) for name in _lacking(record.checkpoint, CHECKPOINT))
     for evaluation in record.evaluations:
         yield from (("evaluations", name) for name in _lacking(evaluation, EVALUATION))
-        episodes = evaluation["episodes"]
-        for name, kinds in EPISODE.items():
-            if not {type(one.get(name)) for one in episodes} <= kinds:
-                yield "episodes", name
-        returns = [one["return"] for one in episodes]
-        if not (math.isfinite(sum(returns)) and max(map(abs, returns), default=0) < LARGEST):
-            yield "episodes", "return"
+        yield from (("episodes", name) for name in _wrong_columns(evaluation["episodes"]))
+
+
+def _wrong_columns(episodes: Sequence[Inside]) -> list[str]:
+    """Name the fields of episodes that are not what they should be."""
+    try:
+        rows = [*map(itemgetter(*EPISODE), episodes)]
+    except KeyError:  # some may lack
+        rows = [tuple(one.get(name) for name in EPISODE) for one in episodes]
+    columns = dict(zip(EPISODE, zip(*rows, strict=True), strict=True)) if rows else {}
+    wrong = [name for name, column in columns.items() if not {*map(type, column)} <= EPISODE[name]]
+    returns = [] if wrong else columns.get("return", ())
+    if not (math.isfinite(sum(returns)) and max(map(abs, returns), default=0) < LARGEST):
+        wrong.append("return")
+    return wrong
 
 
 def _lacking(plain: Mapping[str, Any], needed: Mapping[str, Any]) -> list[str]:
