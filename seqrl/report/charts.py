@@ -123,7 +123,8 @@ def _figure(
     lines = caption.split("\n")
     with seaborn.axes_style("ticks"), seaborn.plotting_context("paper"):
         height = PANEL_INCHES * rows + 0.9 + 0.115 * sum(1 + len(line) // 125 for line in lines)
-        figure = Figure(figsize=(INCHES, height), layout="constrained")
+        size = INCHES, height
+        figure = Figure(figsize=size, dpi=DOTS_AN_INCH, layout="constrained")
         alike = series.name == "seconds-per-decision"
         grid = figure.subplots(rows, columns, squeeze=False, sharey=alike).ravel()
         for unused in grid[count:]:
@@ -132,6 +133,8 @@ def _figure(
         _add_legend(figure, looks, shown, series, data)
         seaborn.despine(fig=figure)
         add_caption(figure, literal(caption), 130)
+        figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # it stays as it is; a picture is drawn once, not twice
     return figure
 
 
@@ -241,8 +244,7 @@ def _curves(axes: "Axes", points: Sequence[Point], looks: Looks) -> None:
 
     for agent in _present(points, looks):
         own = [point for point in points if point.agent == agent]
-        for line in _by_seed(own).values():
-            _line(axes, line, looks, agent, linewidth=0.7, alpha=0.5, marker="")
+        _line(axes, _broken(own), looks, agent, linewidth=0.7, alpha=0.5, marker="")
         places = sorted({x for x, _ in _both(own)})
         means = [(x, fmean(y for at, y in _both(own) if at == x)) for x in places]
         _line(axes, means, looks, agent, linewidth=1.8, marker=looks.marker[agent])
@@ -255,8 +257,7 @@ def _budgets(axes: "Axes", points: Sequence[Point], looks: Looks) -> None:
     """Draw each seed by itself: no two take equally long."""
     for agent in _present(points, looks):
         own = [point for point in points if point.agent == agent]
-        for line in _by_seed(own).values():
-            _line(axes, line, looks, agent, linewidth=1, marker=looks.marker[agent])
+        _line(axes, _broken(own), looks, agent, linewidth=1, marker=looks.marker[agent])
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter("")
@@ -276,8 +277,12 @@ def _line(
     )
 
 
-def _by_seed(points: Sequence[Point]) -> Mapping[int, list[tuple[float, float]]]:
-    return {seed: _both([p for p in points if p.seed == seed]) for seed in {p.seed for p in points}}
+def _broken(points: Sequence[Point]) -> list[tuple[float, float]]:
+    """Return the points of all seeds as one line, which is broken between two of them."""
+    found: list[tuple[float, float]] = []
+    for seed in {point.seed for point in points}:
+        found += [*_both([point for point in points if point.seed == seed]), (math.nan, math.nan)]
+    return found
 
 
 def _both(points: Sequence[Point]) -> list[tuple[float, float]]:
@@ -318,9 +323,13 @@ LINED = ("learning-curves", "score-by-budget", "profiles")
 def picture(figure: "Figure", kind: str, caption: str) -> bytes:
     """Return a figure as png or svg, with its caption inside; equal figures give equal bytes."""
     import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     out = io.BytesIO()
+    canvas: Any = FigureCanvasSVG(figure) if kind == "svg" else FigureCanvasAgg(figure)
     about = {"Description": caption} | ({"Date": None} if kind == "svg" else {})
     with matplotlib.rc_context({"svg.hashsalt": "seqrl"}):
-        figure.savefig(out, format=kind, dpi=DOTS_AN_INCH, metadata=about)
+        write = canvas.print_svg if kind == "svg" else canvas.print_png
+        write(out, metadata=about)  # `savefig` would draw it twice
     return out.getvalue()
