@@ -12,6 +12,7 @@ from seqrl.report.coverage import Kind, coverage_of, measured_for
 from seqrl.report.published import block_for
 from seqrl.report.scores import RESAMPLINGS, Interval
 from seqrl.report.tables import AGGREGATES, ENOUGH, Cell, Estimate, Sample, ScoreTable
+from seqrl.runs.record import OF_DATA
 
 NONE = "-"
 
@@ -68,7 +69,7 @@ def scores(table: ScoreTable) -> Block:
         [a, *(_cell(table.cells[a, t], len(alike) > 1) for t in table.tasks)] for a in table.agents
     ]
     data = [number(table.data[task]) if task in table.data else NONE for task in table.tasks]
-    rows.append(["data", *data])
+    rows.append([OF_DATA, *data])
     said = "Mean ± standard deviation (n-1) over seeds, of each the mean over its episodes"
     if len(alike) > 1:
         said += "; n is in parentheses"

@@ -21,6 +21,7 @@ from seqrl.evaluation import Evaluation
 from seqrl.nets.network import Network
 from seqrl.plain import changed, changed_by_text, class_at, fields_of, module_of
 from seqrl.planning.settings import Search
+from seqrl.runs.record import OF_DATA
 from seqrl.training.settings import Training
 
 SHIPPED = "seqrl.experiments"
@@ -86,6 +87,8 @@ class Experiment:
             for name in self.agents
             if not re.fullmatch(r"[\w%+-][\w.%+-]*", name)
         ]
+        if OF_DATA in self.agents:
+            problems.append(f"No agent can be called {OF_DATA!r}: tables have a row of that name.")
         problems += [
             f"default_agents: there is no such agent: {name!r}."
             for name in self.default_agents

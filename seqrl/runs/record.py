@@ -16,6 +16,9 @@ PROTOCOL = 2
 """Raised whenever a change moves the numbers that equal settings give. 2: 25 rows are played
 together, not 16, which moves last bits."""
 
+OF_DATA = "data"
+"""What tables call the row of the data themselves; no agent is called so."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:

@@ -169,7 +169,7 @@ def test_all_mistakes_are_listed_at_once() -> None:
         Experiment(
             about="",
             tasks=["hopper-medium"],
-            agents=AGENTS,
+            agents={**AGENTS, "data": AGENTS["BC"], "a b": AGENTS["BC"]},
             seeds=[0],
             overrides=[
                 when("TT", "*", horizon=3),
@@ -179,6 +179,7 @@ def test_all_mistakes_are_listed_at_once() -> None:
             ],
         )
     said = str(refusal.value)
+    assert "No agent can be called 'data'" in said and "The agent's name 'a b': use" in said
     assert "no such agent" in said and "no field 'contxt_steps'. It has: training, target" in said
     assert "training.updates is 'many'; it must be a whole number" in said
 

@@ -77,6 +77,7 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("agent", _changed(agent={"is": 3}), "agent.is is not"),
     ("data", _changed(data={}), "data.name is not"),
     ("no name", _changed(name=""), "the name '' cannot be told from others by eye"),
+    ("row", _changed(name="data"), "its agent is called 'data', as a row of every table"),
     ("space", _changed(name="BC "), "the name 'BC ' cannot be told"),
     ("invisible", _changed(name="B\u200bC"), "the name 'B.u200bC' cannot be told"),
     ("terminal", _changed(experiment="\x1b[2Jx"), "the name '.x1b.2Jx' cannot be told"),
