@@ -1,11 +1,13 @@
 """`seqrl table`, `seqrl figures`, `seqrl page`: what records come to."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seqrl.cli.output import remark, say
+from seqrl.cli.output import remark, say, shown_progress
 from seqrl.cli.reading import (
     AGENT,
     CHANGED,
@@ -91,23 +93,29 @@ def figures(
         places, experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
     )
     summary = summary_of(records, mixed=kinds_in(mixed))
-    drawn = 0
+    table, caption = summary.table, summary.caption
+    todo: dict[str, tuple[Callable[[], Figure], str]] = {}
+    empty: dict[str, str] = {}
     for series in all_series(summary.records):
         if series.points:
-            figure = chart(series, summary.table, summary.caption)
-            _draw(out, series.name, figure, series_as_csv(series, summary), summary.caption)
-            drawn += 1
+            numbers = series_as_csv(series, summary)
+            todo[series.name] = partial(chart, series, table, caption), numbers
         else:
-            remark(f"no {series.name}: {series.why_empty}.")
-            _remove(out, series.name)
-    if points := profiles(summary.table):
-        figure = profile_chart(points, summary.table, summary.caption)
-        _draw(out, "profiles", figure, profile_as_csv(points, summary), summary.caption)
-        drawn += 1
+            empty[series.name] = series.why_empty
+    if points := profiles(table):
+        numbers = profile_as_csv(points, summary)
+        todo["profiles"] = partial(profile_chart, points, table, caption), numbers
     else:
-        remark("no profiles: they need five seeds of every task, of one kind of data.")
-        _remove(out, "profiles")
-    say(f"{counted(drawn, 'figure')} in {out}, each as .png, .svg and .csv")
+        empty["profiles"] = "they need five seeds of every task, of one kind of data"
+    for name, why in empty.items():
+        remark(f"no {name}: {why}.")
+        _remove(out, name)
+    with shown_progress() as progress:
+        for done, (name, (drawn, numbers)) in enumerate(todo.items()):
+            progress("drawing", done, len(todo), "figures", name)
+            _draw(out, name, drawn(), numbers, caption)
+        progress("drawing", len(todo), len(todo), "figures")
+    say(f"{counted(len(todo), 'figure')} in {out}, each as .png, .svg and .csv")
 
 
 def _draw(folder: Path, name: str, figure: "Figure", numbers: str, caption: str) -> None:
