@@ -130,9 +130,9 @@ def alike(first: float, second: float) -> bool:
 
 
 def _refuse_two_contents(records: Sequence[RunRecord]) -> None:
-    """Refuse records that tell two things of one content."""
+    """Refuse records that tell two things of one content, where somebody has seen it."""
     of: dict[str, RunRecord] = {}
-    for record in records:
+    for record in (one for one in records if one.data["fingerprint"]):
         other = of.setdefault(record.data["fingerprint"], record)
         for name in ("episodes", "steps", "best_return", "mean_return"):
             first, second = other.data[name], record.data[name]

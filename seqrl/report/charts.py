@@ -280,7 +280,7 @@ def _line(
 def _broken(points: Sequence[Point]) -> list[tuple[float, float]]:
     """Return the points of all seeds as one line, which is broken between two of them."""
     found: list[tuple[float, float]] = []
-    for seed in {point.seed for point in points}:
+    for seed in sorted({point.seed for point in points}):
         found += [*_both([point for point in points if point.seed == seed]), (math.nan, math.nan)]
     return found
 

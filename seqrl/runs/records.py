@@ -168,35 +168,45 @@ def records_below(results: Path) -> Records:
 
 def chosen_from(places: Iterable[Path]) -> Records:
     """Read results folders and single records; a file that is named twice is there once."""
-    found: dict[str, Found] = {}
-    unread: dict[str, Unread] = {}
+    found: dict[object, Found] = {}
+    unread: dict[object, Unread] = {}
     for place in places:
         there = _of_file(place) if place.is_file() else records_below(place)
-        found |= {os.path.realpath(one.file): one for one in there.found}
-        unread |= {os.path.realpath(one.file): one for one in there.unread}
+        found |= {_itself(one.file): one for one in there.found}
+        unread |= {_itself(one.file): one for one in there.unread}
     return Records(
         found=tuple(sorted(found.values(), key=_place)),
         unread=tuple(sorted(unread.values(), key=lambda one: one.file)),
     )
 
 
+def _itself(file: Path) -> object:
+    """Return what is the same of a file by whatever name, and by whatever link."""
+    try:
+        known = os.stat(file)
+    except OSError:  # it cannot be read by any
+        return file
+    return known.st_dev, known.st_ino
+
+
 def _files(runs: Path, unread: list[Unread]) -> Iterator[Path]:
     """Find the records; what looks like one, and is called or lies otherwise, is told."""
     folders = [runs] if runs.is_dir() else []
     for depth in range(DEEP + 1):
-        inside = [file for folder in folders for file in _inside(folder, unread)]
-        for file in inside:
+        inside = [found for folder in folders for found in _inside(folder, unread)]
+        for file, _ in inside:
             if depth == DEEP and NAME.fullmatch(file.name):
                 yield file
             elif LIKE_ONE.fullmatch(file.name):
                 unread.append(Unread(file=file, why=ASTRAY.format(file)))
-        folders = [file for file in inside if file.is_dir()] if depth < DEEP else []
+        folders = [file for file, is_folder in inside if is_folder]
 
 
-def _inside(folder: Path, unread: list[Unread]) -> list[Path]:
+def _inside(folder: Path, unread: list[Unread]) -> list[tuple[Path, bool]]:
+    """List a folder: what is there, and whether it is a folder too."""
     try:
-        with told_plainly(folder, "listing records", None):
-            return sorted(folder.iterdir())
+        with told_plainly(folder, "listing records", None), os.scandir(folder) as inside:
+            return sorted((Path(one.path), one.is_dir()) for one in inside)
     except DataError as error:
         unread.append(Unread(file=folder, why=str(error)))
         return []
