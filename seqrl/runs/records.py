@@ -183,7 +183,7 @@ def chosen_from(places: Iterable[Path]) -> Records:
 def _itself(file: Path) -> object:
     """Return what is the same of a file by whatever name, and by whatever link."""
     try:
-        known = os.stat(file)
+        known = file.stat()
     except OSError:  # it cannot be read by any
         return file
     return known.st_dev, known.st_ino
@@ -206,10 +206,15 @@ def _inside(folder: Path, unread: list[Unread]) -> list[tuple[Path, bool]]:
     """List a folder: what is there, and whether it is a folder too."""
     try:
         with told_plainly(folder, "listing records", None), os.scandir(folder) as inside:
-            return sorted((Path(one.path), one.is_dir()) for one in inside)
+            return sorted((Path(one), _is_folder(one)) for one in inside)
     except DataError as error:
         unread.append(Unread(file=folder, why=str(error)))
         return []
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    # Of a link to itself only Path says that it is none; of most entries it need not be asked.
+    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
 def _place(found: Found) -> tuple[str, str, str, int, str, str]:
