@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from statistics import stdev
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -109,12 +108,12 @@ def run(
     assert record.mean_return is not None
     scored = record.score is not None
     played = record.evaluations[-1]["episodes"]
-    returns = [episode["return"] for episode in played]
+    deviation = record.deviation
     say(
         f"{record.name} on {record.data['name']}, seed {seed}: "
         + (f"score {one_decimal(record.score or 0.0)}, " if scored else "")
         + f"return {one_decimal(record.mean_return)} (mean of {evaluation.episodes} episodes"
-        + (f", standard deviation {one_decimal(stdev(returns))}" if len(returns) > 1 else "")
+        + (f", standard deviation {one_decimal(deviation)}" if deviation is not None else "")
         + (
             f"; the data's own mean score is {one_decimal(record.data['mean_score'])})"
             if scored

@@ -183,8 +183,7 @@ def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
 def _unlike(record: RunRecord) -> tuple[float, ...]:
     """Return the returns of the last evaluation, if no two are alike: where the reward is a goal
     reached or missed, many are, and those of another seed too."""
-    last = record.evaluations[-1]["episodes"] if record.status == "done" else []
-    returns = tuple(episode["return"] for episode in last)
+    returns = tuple(record.returns)
     return returns if len({*returns}) == len(returns) >= FEW else ()
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from statistics import stdev
 from typing import Any
 
 from seqrl.data.whole import sha256_of
@@ -43,8 +42,7 @@ def _spread(record: RunRecord) -> dict[str, Any] | None:
     """Say how the last evaluation's episodes went; nothing where none was played."""
     if not record.evaluations:
         return None
-    returns = [episode["return"] for episode in record.evaluations[-1]["episodes"]]
-    deviation = stdev(returns) if len(returns) > 1 else None
+    returns, deviation = record.returns, record.deviation
     reference = record.task["reference"]
     points = None
     if reference and deviation is not None:

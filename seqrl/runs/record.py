@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from statistics import stdev
 from typing import Any, Literal
 
 import orjson
@@ -67,6 +68,18 @@ class RunRecord:
     def mean_return(self) -> float | None:
         """Mean return of the last checkpoint."""
         return self.evaluations[-1]["return"] if self.evaluations else None
+
+    @property
+    def returns(self) -> list[float]:
+        """Of the last checkpoint, episode by episode."""
+        last = self.evaluations[-1]["episodes"] if self.evaluations else []
+        return [episode["return"] for episode in last]
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation of these returns, n-1; one has none."""
+        returns = self.returns
+        return stdev(returns) if len(returns) > 1 else None
 
     @property
     def kind(self) -> str:

@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 from seqrl.errors import DataError, SeqrlError, UnknownName, told_plainly
@@ -268,8 +267,6 @@ def _of_file(file: Path) -> Records:
 
 def _row(found: Found) -> dict[str, Any]:
     record, nan = found.record, float("nan")
-    last = record.evaluations[-1] if record.evaluations else {"episodes": []}
-    returns = [episode["return"] for episode in last["episodes"]]
     return {
         "experiment": record.experiment,
         "task": record.task["name"],
@@ -279,8 +276,8 @@ def _row(found: Found) -> dict[str, Any]:
         "status": record.status,
         "score": nan if record.score is None else record.score,
         "return": nan if record.mean_return is None else record.mean_return,
-        "return_sd": stdev(returns) if len(returns) > 1 else nan,
-        "episodes": len(returns),
+        "return_sd": nan if record.deviation is None else record.deviation,
+        "episodes": len(record.returns),
         "updates": record.training.get("updates", nan),
         "environment": record.task["environment"],
         "fingerprint": record.data["fingerprint"],
