@@ -53,33 +53,40 @@ def records_at(
     agent: str | None = None,
     changed: str | None = None,
     seed: int | None = None,
-) -> "list[RunRecord]":
-    """Read the records of some places, and choose; what cannot be read, or contradicts itself, is
-    said, and left out."""
+) -> "tuple[list[RunRecord], int]":
+    """Read the records of some places, and choose; and say how many files were left out, as they
+    cannot be read or contradict themselves. Those are named."""
     from seqrl.errors import SeqrlError
-    from seqrl.runs.contradiction import contradiction
     from seqrl.runs.records import chosen_from
 
     named = places or [Path("results")]
     found = chosen_from(named).matching(
         experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
     )
-    wrong = {one.file: contradiction(one.record) for one in found.found}
     left_out = [unread.why for unread in found.unread]
-    left_out += [f"{file} contradicts itself: {why}." for file, why in wrong.items() if why]
     for why in left_out[:SHOWN]:
         remark(f"{why} It is left out.")
     if len(left_out) > SHOWN:
         remark(f"{len(left_out) - SHOWN:,} more files are left out; of fewer, each would be named.")
     if not found.found:
+        elsewhere = sorted(str(near) for place in named for near in _near(place))
         raise SeqrlError(
-            f"There are no records in {', '.join(map(str, named))}. A results folder has them in a "
-            "folder `runs`; `seqrl bench` makes some."
+            f"There are no records{' left' if left_out else ''} in {', '.join(map(str, named))}. "
+            + (
+                f"A results folder has a folder `runs` in it: {', '.join(elsewhere[:SHOWN])}?"
+                if elsewhere
+                else "A results folder has them in a folder `runs`; `seqrl bench` makes some."
+            )
         )
-    whole = [one.record for one in found.found if not wrong[one.file]]
-    if not whole:
-        raise SeqrlError("No record is left.")
-    return whole
+    return [one.record for one in found.found], len(left_out)
+
+
+def _near(place: Path) -> list[Path]:
+    """Return results folders that somebody may have meant by another."""
+    if not place.is_dir():
+        return []
+    inside = [inner for inner in place.iterdir() if (inner / "runs").is_dir()]
+    return [place.parent] if place.name == "runs" else inside
 
 
 def kinds_in(text: str) -> "frozenset[Kind]":

@@ -54,10 +54,10 @@ def table(
 
     if format_ not in FORMATS:
         raise UnknownName(f"--format {format_}: there are {', '.join(FORMATS)}.")
-    records = records_at(
+    records, left_out = records_at(
         places, experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
     )
-    text = written(summary_of(records, mixed=kinds_in(mixed)), format_)
+    text = written(summary_of(records, mixed=kinds_in(mixed), left_out=left_out), format_)
     if out is None:
         say(text.rstrip("\n"))
         return
@@ -84,15 +84,15 @@ def figures(
     seqrl figures results --task 'hopper-*' --out figures
     """
     from seqrl.progress import counted
-    from seqrl.report.charts import chart, profile_chart
+    from seqrl.report.charts import chart, picture, profile_chart
     from seqrl.report.formats import profile_as_csv, series_as_csv
     from seqrl.report.series import all_series, profiles
     from seqrl.report.summary import summary_of
 
-    records = records_at(
+    records, left_out = records_at(
         places, experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
     )
-    summary = summary_of(records, mixed=kinds_in(mixed))
+    summary = summary_of(records, mixed=kinds_in(mixed), left_out=left_out)
     table, caption = summary.table, summary.caption
     todo: dict[str, tuple[Callable[[], Figure], str]] = {}
     empty: dict[str, str] = {}
@@ -107,32 +107,33 @@ def figures(
         todo["profiles"] = partial(profile_chart, points, table, caption), numbers
     else:
         empty["profiles"] = "they need five seeds of every task, of one kind of data"
-    for name, why in empty.items():
-        remark(f"no {name}: {why}.")
-        _remove(out, name)
+    files: dict[str, str | bytes] = {}
     with shown_progress() as progress:
         for done, (name, (drawn, numbers)) in enumerate(todo.items()):
             progress("drawing", done, len(todo), "figures", name)
-            _draw(out, name, drawn(), numbers, caption)
+            figure = drawn()
+            files |= {f"{name}.{kind}": picture(figure, kind, caption) for kind in ("png", "svg")}
+            files[f"{name}.csv"] = numbers
         progress("drawing", len(todo), len(todo), "figures")
+    for file, content in files.items():  # together: a kill should not leave half of them old
+        write(out / file, content)
+    for name, why in empty.items():
+        older = _removed(out, name)
+        gone = f" The older {', '.join(older)} in {out} are taken away." if older else ""
+        remark(f"no {name}: {why}.{gone}")
     say(f"{counted(len(todo), 'figure')} in {out}, each as .png, .svg and .csv")
 
 
-def _draw(folder: Path, name: str, figure: "Figure", numbers: str, caption: str) -> None:
-    from seqrl.report.charts import picture
-
-    for kind in ("png", "svg"):
-        write(folder / f"{name}.{kind}", picture(figure, kind, caption))
-    write(folder / f"{name}.csv", numbers)
-
-
-def _remove(folder: Path, name: str) -> None:
+def _removed(folder: Path, name: str) -> list[str]:
     """Take away an older figure: beside new ones it would be taken for one of them."""
     from seqrl.errors import told_plainly
 
     with told_plainly(folder, "taking away an older figure", "--out"):
-        for kind in ("png", "svg", "csv"):
-            (folder / f"{name}.{kind}").unlink(missing_ok=True)
+        older = [folder / f"{name}.{kind}" for kind in ("png", "svg", "csv")]
+        there = [file for file in older if file.is_file() and not file.is_symlink()]
+        for file in there:
+            file.unlink()
+    return [file.name for file in there]
 
 
 def page(
@@ -156,10 +157,10 @@ def page(
     from seqrl.report.page import page as page_of
     from seqrl.report.summary import summary_of
 
-    records = records_at(
+    records, left_out = records_at(
         places, experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
     )
-    summary = summary_of(records, mixed=kinds_in(mixed))
+    summary = summary_of(records, mixed=kinds_in(mixed), left_out=left_out)
     write(out, page_of(summary))
     say(f"{counted(len(summary.records), 'run')} on {out}")
 
@@ -168,9 +169,12 @@ def write(file: Path, text: str | bytes) -> None:
     """Put something in the place of a file."""
     from seqrl.data.whole import replace_file
     from seqrl.errors import SeqrlError, told_plainly
+    from seqrl.runs.records import NAME
 
-    if file.is_dir():
-        raise SeqrlError(f"--out {file} is a folder: name a file in it.")
     with told_plainly(file, "writing a report", "--out"):
+        if file.is_dir():
+            raise SeqrlError(f"--out {file} is a folder: name a file in it.")
+        if NAME.fullmatch(file.name):
+            raise SeqrlError(f"--out {file} is called as records are: choose another name.")
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, text)

@@ -59,10 +59,10 @@ def reproduce(
 
     Ends with status 0 if all is equal, 1 if not, 2 if it could not be asked.
     """
-    from seqrl.runs.records import record_at, records_below
+    from seqrl.runs.records import is_file, record_at, records_below
     from seqrl.runs.reproduction import reproduce as reproduced
 
-    found = record_at(named, None if Path(named).is_file() else records_below(results))
+    found = record_at(named, None if is_file(Path(named)) else records_below(results))
     with shown_progress() as progress:
         agreed = reproduced(
             found,

@@ -45,14 +45,14 @@ def runs(
     why the second was run at all.
     """
     from seqrl.errors import SeqrlError
-    from seqrl.runs.records import record_at, records_below
+    from seqrl.runs.records import is_file, record_at, records_below
     from seqrl.runs.unfinished import unfinished
 
     texts = named or []
     if len(texts) > 2:
         raise SeqrlError(f"Name one record or two, not {len(texts)}; without any, all are listed.")
     there = None
-    if not texts or not all(Path(text).is_file() for text in texts):
+    if not texts or not all(is_file(Path(text)) for text in texts):
         there = records_below(results).matching(
             experiment=experiment, task=task, agent=agent, changed=changed, seed=seed, status=status
         )
@@ -86,7 +86,7 @@ def _list(there: "Records", begun: "Unfinished | None", results: Path, as_json: 
     if there.unread:
         first, more = there.unread[0].why, len(there.unread) - 1
         rest = f" And {more} more, which --json names." if more else ""
-        remark(f"{counted(more + 1, 'file')} cannot be read. {first}{rest}")
+        remark(f"{counted(more + 1, 'file')} cannot be counted. {first}{rest}")
     if begun:
         remark(
             f"{counted(len(begun.hashes), 'unfinished run')} below {begun.folder}, "

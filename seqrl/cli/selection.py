@@ -54,9 +54,10 @@ def selection(
     named = places or []
     tables = [place for place in named if place.suffix == ".csv"]
     records: list[RunRecord] = []
+    unread = 0
     if len(tables) < len(named) or not named:
         others = [place for place in named if place not in tables]
-        records = records_at(
+        records, unread = records_at(
             others, experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
         )
     sweeps = [read_sweep(table) for table in dict.fromkeys(tables)]
@@ -67,7 +68,7 @@ def selection(
     found = selections(candidates)
     block = selection_block(found)
     chosen_in = [record for record in records if not why_not(record)]
-    captions = [*([caption(chosen_in)] if chosen_in else []), *map(caption_of, sweeps)]
+    captions = [*([caption(chosen_in, unread)] if chosen_in else []), *map(caption_of, sweeps)]
     told = [line for text in captions for line in text.split("\n")]
     fixed = [_fixed(one) for one in found]
     if as_json:

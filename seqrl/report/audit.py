@@ -8,6 +8,7 @@ to differ, what is not said, and what is only to be remembered. Of sources that 
 import csv
 import io
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -135,6 +136,8 @@ def _read(text: str, file: str) -> Iterator[tuple[int, Audited | None]]:
     reader = csv.DictReader(io.StringIO(text), strict=True, delimiter=between)
     try:
         heads = [head.strip().lower() for head in reader.fieldnames or ()]
+        if twice := [head for head, count in Counter(heads).items() if count > 1 and head]:
+            raise DataError(f"{file} has two columns called {', '.join(twice)}: which one counts?")
         names = {name: _found(heads, spelt) for name, spelt in COLUMNS.items()}
         if missing := [name for name in NEEDED if names[name] is None]:
             raise DataError(
@@ -198,15 +201,19 @@ def _judged(column: Sequence[Audited], in_shares: Mapping[Who, int]) -> Iterator
         what: Counter(value for cell in column if (value := of(cell)))
         for what, of in COMPARED.items()
     }
+    sizes = sorted(abs(cell.mean) for cell in column)
+    of_one: dict[Who, list[Audited]] = {}
+    for cell in column:
+        of_one.setdefault(_who(cell), []).append(cell)
     for cell in column:
         reasons = [*_by_itself(cell)]
         for what, of in COMPARED.items():
             if (own := of(cell)) and (others := _against(own, found[what])):
                 said = f"its {what} is {own}; {others}"
                 reasons.append(Reason(weight="differs", key=what, said=said))
-        reasons += _scale(cell, column, in_shares)
-        if twice := [o for o in column if o is not cell and _who(o) == _who(cell)]:
-            where = f"line {twice[0].line} is of the same agent, {twice[0].mean:g}"
+        reasons += _scale(cell, sizes, in_shares)
+        if again := [other for other in of_one[_who(cell)] if other is not cell]:
+            where = f"line {again[0].line} is of the same agent, {again[0].mean:g}"
             reasons.append(Reason(weight="remember", key="twice", said=where))
         yield replace(cell, reasons=tuple(reasons))
 
@@ -251,8 +258,8 @@ def _by_itself(cell: Audited) -> Iterator[Reason]:
             said="it was copied from elsewhere, not run by its source",
         )
     for what in get_args(Choice):
-        if chosen(what, said[what], said["notes"]):
-            why = f"its {what} was chosen by the score ({said[what] or said['notes']})"
+        if by := chosen(what, said[what], said["notes"]):
+            why = f"its {what} was chosen by the score ({by})"
             yield Reason(weight="differs", key=what, said=why)
     if OF_SEEDS.search(f"{said['seeds']}; {said['notes']}"):
         yield Reason(weight="differs", key="seeds", said="its seeds were chosen by their scores")
@@ -315,15 +322,14 @@ def _who(cell: Audited) -> Who:
     return cell.said["source"], cell.said["agent"]
 
 
-def _scale(
-    cell: Audited, column: Sequence[Audited], in_shares: Mapping[Who, int]
-) -> Iterator[Reason]:
+def _scale(cell: Audited, sizes: Sequence[float], in_shares: Mapping[Who, int]) -> Iterator[Reason]:
     """Find numbers on another scale: shares of 1 among percent, and raw returns. One small number
-    alone may as well be a bad score."""
+    alone may as well be a bad score. `sizes` of the column are in order."""
     if "return" in cell.said["unit"].lower():
         return
-    others = sorted(abs(other.mean) for other in column if other is not cell)
-    middle = others[len(others) // 2] if others else 0.0
+    place, half = bisect_left(sizes, abs(cell.mean)), (len(sizes) - 1) // 2
+    others_middle = half if half < place else half + 1  # of all without this one
+    middle = sizes[others_middle] if len(sizes) > 1 else 0.0
     if (number := in_shares.get(_who(cell), 0)) and middle > 15:
         said = f"{cell.mean:g} looks like a share of 1 among percent"
         yield Reason(weight="differs" if number > 1 else "remember", key="scale", said=said)

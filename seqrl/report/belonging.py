@@ -181,10 +181,10 @@ def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
 
 
 def _unlike(record: RunRecord) -> tuple[float, ...]:
-    """Return the returns of the last evaluation, if no two are alike: where the reward is a goal
-    reached or missed, many are, and those of another seed too."""
+    """Return the returns of the last evaluation, if most of them are unlike each other: where the
+    reward is a goal reached or missed they are not, and may be those of another seed too."""
     returns = tuple(record.returns)
-    return returns if len({*returns}) == len(returns) >= FEW else ()
+    return returns if len({*returns}) >= max(FEW, len(returns) / 2) else ()
 
 
 def environment_of(record: RunRecord) -> dict[str, Any]:

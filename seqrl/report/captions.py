@@ -7,7 +7,7 @@ what differs otherwise of each agent, of each of its kinds.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from seqrl.progress import ranges
+from seqrl.progress import counted, ranges
 from seqrl.report.belonging import differing, in_order
 from seqrl.runs.record import RunRecord, facts_in_words, fingerprint_in_words
 
@@ -28,10 +28,12 @@ WITH: Sequence[Said] = (
 )
 
 PUT_TOGETHER = "PUT TOGETHER AS TOLD, although records differ in {}."
+LEFT_OUT = "LEFT OUT: {} that could not be read, or contradicted themselves."
 
 
-def caption(records: Iterable[RunRecord]) -> str:
-    """Say all that the numbers of a table must not be told without."""
+def caption(records: Iterable[RunRecord], left_out: int = 0) -> str:
+    """Say all that the numbers of a table must not be told without; and how many files beside those
+    records could not be counted."""
     found = in_order(records)
     told = differing(found)
     data: Said = _environment if "environment" in told else _data
@@ -44,6 +46,7 @@ def caption(records: Iterable[RunRecord]) -> str:
     seeds = f"seeds {ranges(record.seed for record in found)}"
     lines = [
         *([PUT_TOGETHER.format(", ".join(told))] if told else []),
+        *([LEFT_OUT.format(counted(left_out, "file"))] if left_out else []),
         f"Data: {'; '.join(sorted(of_data))}.",
         f"Agents: {'; '.join(_agents(found, of_agent))}.",
         f"{'; '.join([*from_, seeds, *how])}.",
@@ -77,7 +80,7 @@ def _environment(record: RunRecord) -> str:
     task, reference = record.task, record.task["reference"]
     said = f"{_data(record)} for {task['horizon']} steps"
     if settings := task.get("environment_settings"):
-        said += f" with {settings}"
+        said += f" with {dict(sorted(settings.items()))}"
     if not reference:
         return f"{said}, without reference returns"
     low, high = reference["minimum"], reference["maximum"]

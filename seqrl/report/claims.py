@@ -60,10 +60,11 @@ SPELT = {name: environment.partition("-")[0] for name, (environment, *_) in BODI
 """How the names of D4RL's bodies are written in environments."""
 
 
-def chosen(what: Choice, rule: str, notes: str) -> bool:
-    """Say whether it was chosen by its score, as the rule says, or a part of the notes."""
+def chosen(what: Choice, rule: str, notes: str) -> str:
+    """Return what says that it was chosen by its score: the rule, or a part of the notes; nothing
+    if nothing does."""
     parts = [rule, *(note for note in re.split(r"[;,]", notes) if SPEAKS_OF[what].search(note))]
-    return any(CHOSEN.search(NOT_CHOSEN.sub("", part)) for part in parts)
+    return next((part for part in parts if CHOSEN.search(NOT_CHOSEN.sub("", part))), "").strip()
 
 
 def environment_in(text: str, body: str) -> str:

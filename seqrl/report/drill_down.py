@@ -167,7 +167,7 @@ def _returns(one: Mapping[str, Any]) -> list[float]:
 
 
 def _listed(title: str, plain: Mapping[str, Any]) -> Markup:
-    return _list_of(title, orjson.dumps(plain))
+    return _list_of(title, orjson.dumps(plain, option=orjson.OPT_SORT_KEYS))
 
 
 @cache

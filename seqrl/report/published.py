@@ -21,7 +21,8 @@ last checkpoint."""
 
 COPIED = re.compile(
     r"(?<!not )(?<!hyperparameters )\bcopied\b|taken by .* authors from|"
-    r"numbers? (?:are )?taken from|equal (?:the DT paper|other papers)|as reported (?:in|by)\b"
+    r"numbers? (?:(?:are )?taken from|from the \w+ paper)|equal (?:the DT paper|other papers)|"
+    r"as reported (?:in|by)\b"
 )
 """How notes say that a number is not of its source's own runs."""
 
@@ -126,7 +127,7 @@ def _cell(one: PublishedScore | None) -> str:
 
 
 def _what_differs(columns: Mapping[str, str]) -> str:
-    other = {t: name for t, name in columns.items() if t.partition("+")[0] != f"d4rl/{name}"}
+    other = {t: name for t, name in columns.items() if t.partition("@")[0] != f"d4rl/{name}"}
     pairs = "; ".join(f"{task} is not d4rl/{name}" for task, name in other.items())
     return (
         (f"Other data: {pairs}. " if other else "")

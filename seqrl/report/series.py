@@ -2,7 +2,7 @@
 order; numbers are rounded, so that equal records give equal bytes on every machine.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ THRESHOLDS = tuple(range(0, 121, 4))
 """Scores at which a profile is read."""
 
 Number = int | float | None
+Score = Callable[[RunRecord, Any], float]
+"""Of an evaluation of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +64,28 @@ class Series:
 def all_series(records: Iterable[RunRecord]) -> list[Series]:
     """Return what every figure of runs shows."""
     found = [record for record in in_order(records) if record.status == "done"]
-    return [make(found) for make in (scores, learning, budget, following, seconds)]
+    score = _score_in({r.task["name"] for r in found if r.task["reference"] is None})
+    return [
+        scores(found, score),
+        learning(found, score),
+        budget(found, score),
+        following(found),
+        seconds(found),
+    ]
 
 
-def scores(records: Sequence[RunRecord]) -> Series:
+def _score_in(in_returns: Collection[str]) -> Score:
+    """Return what gives an evaluation's score; on tasks where of any run nobody has said what
+    returns are worth, its return."""
+
+    def score(record: RunRecord, evaluation: Any) -> float:
+        value: float = evaluation["return" if record.task["name"] in in_returns else "score"]
+        return value
+
+    return score
+
+
+def scores(records: Sequence[RunRecord], score: Score) -> Series:
     """Return the score of each run."""
     return Series(
         name="scores",
@@ -73,11 +93,11 @@ def scores(records: Sequence[RunRecord]) -> Series:
         x="",
         y="score",
         why_empty="no run is done",
-        points=_points(records, lambda record: [(None, _score(record, record.evaluations[-1]))]),
+        points=_points(records, lambda record: [(None, score(record, record.evaluations[-1]))]),
     )
 
 
-def learning(records: Sequence[RunRecord]) -> Series:
+def learning(records: Sequence[RunRecord], score: Score) -> Series:
     """Return how scores grew, of runs that were evaluated more than once."""
     return Series(
         name="learning-curves",
@@ -88,17 +108,17 @@ def learning(records: Sequence[RunRecord]) -> Series:
         why_empty="every run was evaluated once; --times 5 of `seqrl bench` gives more",
         points=_points(
             (record for record in records if len(record.evaluations) > 1),
-            lambda record: [(e["update"], _score(record, e)) for e in record.evaluations],
+            lambda record: [(e["update"], score(record, e)) for e in record.evaluations],
         ),
     )
 
 
-def budget(records: Sequence[RunRecord]) -> Series:
+def budget(records: Sequence[RunRecord], score: Score) -> Series:
     """Return the score after so many seconds of training."""
 
     def values(record: RunRecord) -> list[tuple[Number, float]]:
         each = record.training["seconds"] / record.training["updates"]
-        return [(each * e["update"], _score(record, e)) for e in record.evaluations]
+        return [(each * e["update"], score(record, e)) for e in record.evaluations]
 
     return Series(
         name="score-by-budget",
@@ -131,15 +151,16 @@ def seconds(records: Sequence[RunRecord]) -> Series:
 
     def values(record: RunRecord) -> list[tuple[Number, float]]:
         last = record.evaluations[-1]
-        steps = sum(episode.get("length", 0) for episode in last["episodes"])
-        return [(None, last["seconds"] / steps)] if steps and last["seconds"] else []
+        lengths = [episode.get("length") for episode in last["episodes"]]
+        known = last["seconds"] and None not in lengths
+        return [(None, last["seconds"] / sum(lengths))] if known else []
 
     return Series(
         name="seconds-per-decision",
         title="Seconds per decision: playing, simulator included, up to 25 episodes together",
         x="",
         y="seconds per decision",
-        why_empty="no run says how long it played: all were interrupted",
+        why_empty="of no run it is known how long it played, uninterrupted, and how many steps",
         points=_points(records, values),
     )
 
@@ -159,12 +180,6 @@ def _points(
         for record in records
         for x, y in values(record)
     )
-
-
-def _score(record: RunRecord, evaluation: Any) -> float:
-    """Return its score; its return where nobody has said what returns are worth."""
-    value: float = evaluation["return" if record.task["reference"] is None else "score"]
-    return value
 
 
 def _rounded(value: float) -> float:

@@ -25,15 +25,19 @@ class Summary:
 
 
 def summary_of(
-    records: Iterable[RunRecord], asked: Sequence[Asked] = (), mixed: Collection[Kind] = ()
+    records: Iterable[RunRecord],
+    asked: Sequence[Asked] = (),
+    mixed: Collection[Kind] = (),
+    left_out: int = 0,
 ) -> Summary:
-    """Sum up records; what does not belong together is refused, but for what is `mixed`."""
+    """Sum up records; what does not belong together is refused, but for what is `mixed`. How many
+    files were `left_out` before is said."""
     found = in_order(records)
     table = score_table(found, asked, mixed)
     return Summary(
         title=title_of(table),
         table=table,
         blocks=tuple(blocks_of(table)),
-        caption=caption(found),
+        caption=caption(found, left_out),
         records=tuple(found),
     )

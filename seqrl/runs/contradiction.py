@@ -59,9 +59,12 @@ def _of_data(record: RunRecord) -> Iterator[str]:
     mean, best = data["mean_return"], data["best_return"]
     if not 0 < data["episodes"] <= data["steps"] or (mean > best and not _close(mean, best)):
         yield "no data have so many episodes and steps, and such a mean and best return"
+    rule, target = facts.get("target_rule"), record.agent.get("target")
+    ours = record.agent["is"].startswith("seqrl.") and target is not None and rule is not None
+    if ours and rule != (target if isinstance(target, str) else "given"):
+        yield f"its agent's target is {target}, and its rule {rule}"
     asked: Any = facts.get("target_return")
-    by_rule = facts.get("target_rule") == "best_in_data" and asked is not None
-    if by_rule and not _close(asked, best):
+    if rule == "best_in_data" and asked is not None and not _close(asked, best):
         yield f"it asks for the best return in the data, {best:,.3f}, and for {asked:,.3f}"
 
 

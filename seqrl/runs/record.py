@@ -120,10 +120,10 @@ class RunRecord:
 
 
 def facts_in_words(facts: Mapping[str, Any]) -> str:
-    """Say what an agent says of itself."""
+    """Say what an agent says of itself, in one order, whoever wrote the record."""
     return ", ".join(
         f"{key.replace('_', ' ')} {f'{value:,.1f}' if isinstance(value, float) else value}"
-        for key, value in facts.items()
+        for key, value in sorted(facts.items())
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqrl.errors import DataError, SeqrlError, UnknownName, told_plainly
+from seqrl.runs.contradiction import contradiction
 from seqrl.runs.experiment import names_of
 from seqrl.runs.record import RunRecord
 from seqrl.runs.sound import read_sound
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 NAME = re.compile(r"seed-\d+-([0-9a-f]{8})\.json")
-LIKE_ONE = re.compile(r"(?i)(?!\.).*seed.*\.json(?:[^l].*)?")
+LIKE_ONE = re.compile(r"(?i).*seed.*\.json(?:[^l].*)?")
 """What a copy, a backup or a download of a record may be called."""
+ANY_JSON = re.compile(r"(?i).*\.json(?:[^l].*)?")
+"""Among records it may be one under another name."""
 ASTRAY = (
-    "{} looks like a record, and is not read: those are runs/EXPERIMENT/TASK/AGENT/"
+    "{} may be a record, and is not read: those are runs/EXPERIMENT/TASK/AGENT/"
     "seed-SEED-HASH.json, with eight small letters and digits of the hash."
 )
 DEEP = 3
@@ -149,16 +152,11 @@ def records_below(results: Path) -> Records:
     found: list[Found] = []
     unread: list[Unread] = []
     for file in _files(results / "runs", unread):
-        try:
-            record = read_sound(file)
-        except SeqrlError as error:
-            unread.append(Unread(file=file, why=str(error)))
-            continue
-        if file.name != f"seed-{record.seed}-{record.hash[:8]}.json":
-            why = f"{file} is named for another run than it holds. Rename or remove it."
-            unread.append(Unread(file=file, why=why))
-            continue
-        found.append(Found(file=file, record=record))
+        one = _read(file, in_its_place=True)
+        if isinstance(one, Unread):
+            unread.append(one)
+        else:
+            found.append(one)
     return Records(
         found=tuple(sorted(found, key=_place)),
         unread=tuple(sorted(unread, key=lambda one: one.file)),
@@ -170,13 +168,39 @@ def chosen_from(places: Iterable[Path]) -> Records:
     found: dict[object, Found] = {}
     unread: dict[object, Unread] = {}
     for place in places:
-        there = _of_file(place) if place.is_file() else records_below(place)
+        if not is_file(place):
+            there = records_below(place)
+        elif isinstance(one := _read(place), Found):
+            there = Records(found=(one,), unread=())
+        else:
+            there = Records(found=(), unread=(one,))
         found |= {_itself(one.file): one for one in there.found}
         unread |= {_itself(one.file): one for one in there.unread}
     return Records(
         found=tuple(sorted(found.values(), key=_place)),
         unread=tuple(sorted(unread.values(), key=lambda one: one.file)),
     )
+
+
+def is_file(place: Path) -> bool:
+    """Say whether a place that somebody named is a file."""
+    with told_plainly(place, "looking for records", None):
+        return place.is_file()
+
+
+def _read(file: Path, *, in_its_place: bool = False) -> Found | Unread:
+    """Read a record that can be counted; of another, say why not. In its place among others it has
+    the name that a run gives it."""
+    try:
+        record = read_sound(file)
+    except SeqrlError as error:
+        return Unread(file=file, why=str(error))
+    if in_its_place and file.name != f"seed-{record.seed}-{record.hash[:8]}.json":
+        why = f"{file} is named for another run than it holds. Rename or remove it."
+        return Unread(file=file, why=why)
+    if why := contradiction(record):
+        return Unread(file=file, why=f"{file} contradicts itself: {why}.")
+    return Found(file=file, record=record)
 
 
 def _itself(file: Path) -> object:
@@ -190,22 +214,26 @@ def _itself(file: Path) -> object:
 
 def _files(runs: Path, unread: list[Unread]) -> Iterator[Path]:
     """Find the records; what looks like one, and is called or lies otherwise, is told."""
-    folders = [runs] if runs.is_dir() else []
-    for depth in range(DEEP + 1):
+    folders, depth = [runs] if runs.is_dir() else [], 0
+    while folders:
         inside = [found for folder in folders for found in _inside(folder, unread)]
-        for file, _ in inside:
+        for file, is_folder in inside:
             if depth == DEEP and NAME.fullmatch(file.name):
                 yield file
-            elif LIKE_ONE.fullmatch(file.name):
+            elif not is_folder and (LIKE_ONE if depth < DEEP else ANY_JSON).fullmatch(file.name):
                 unread.append(Unread(file=file, why=ASTRAY.format(file)))
         folders = [file for file, is_folder in inside if is_folder]
+        if depth >= DEEP:  # nothing is read there: links might lead back
+            folders = [folder for folder in folders if not folder.is_symlink()]
+        depth += 1
 
 
 def _inside(folder: Path, unread: list[Unread]) -> list[tuple[Path, bool]]:
-    """List a folder: what is there, and whether it is a folder too."""
+    """List a folder: what is there and not hidden, and whether it is a folder too."""
     try:
         with told_plainly(folder, "listing records", None), os.scandir(folder) as inside:
-            return sorted((Path(one), _is_folder(one)) for one in inside)
+            seen = [one for one in inside if not one.name.startswith(".")]
+            return sorted((Path(one), _is_folder(one)) for one in seen)
     except DataError as error:
         unread.append(Unread(file=folder, why=str(error)))
         return []
@@ -225,7 +253,7 @@ def _place(found: Found) -> tuple[str, str, str, int, str, str]:
 def record_at(text: str, records: Records | None) -> Found:
     """Return the record of a file, or the one of `records` whose hash begins so."""
     file = Path(text)
-    if file.is_file() or records is None:
+    if is_file(file) or records is None:
         return Found(file=file, record=read_sound(file))
     return records.with_hash(text)
 
@@ -256,13 +284,6 @@ def read_records(*places: Path | str) -> "pandas.DataFrame":
     rows = [_row(one) for one in there.found]
     versions = [name for row in rows for name in row if name not in COLUMNS]
     return pandas.DataFrame(rows, columns=[*COLUMNS, *dict.fromkeys(versions)])
-
-
-def _of_file(file: Path) -> Records:
-    try:
-        return Records(found=(record_at(str(file), None),), unread=())
-    except SeqrlError as error:
-        return Records(found=(), unread=(Unread(file=file, why=str(error)),))
 
 
 def _row(found: Found) -> dict[str, Any]:

@@ -24,6 +24,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
         "training_precision": str,
         "versions": Mapping[str, str],
     },
+    "identity.versions": {"torch": str, "gymnasium": str, "mujoco": str},
     "task": {"name": str, "environment": str, "horizon": int, "reference": Inside | None},
     "data": {
         "name": str,
@@ -127,7 +128,7 @@ def _all_lacking(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield from ((place, name) for name in _lacking(inner, needed))
     if reference := record.task["reference"]:
         yield from (("task.reference", name) for name in _lacking(reference, REFERENCE))
-    if record.status == "done":
+    if record.status == "done" or record.training:
         yield from (("training", name) for name in _lacking(record.training, TRAINING))
     if record.checkpoint is not None:
         yield from (("checkpoint", name) for name in _lacking(record.checkpoint, CHECKPOINT))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from seqrl.errors import DataError, told_plainly
 from seqrl.runs.table import write_table
+from seqrl.tasks.task import in_percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,14 @@ class Sweep:
 
 OWN = tuple(field.name.rstrip("_") for field in fields(AskedEpisode))
 """The columns in which rows differ."""
+WHOLE = ("updates", "training_seed", "seed")
+"""Columns of whole numbers, or of nothing."""
+SHARED = (
+    *("agent", "data", "fingerprint", "environment", "imported", "checkpoint_sha256", "precision"),
+    *("reference_minimum", "reference_maximum", "episodes", "best_in_data", "mean_in_data"),
+    *WHOLE,
+)
+"""Those of which every row says the same; of versions and of how it plays there may be more."""
 
 
 def write_sweep(file: Path, sweep: Sweep) -> None:
@@ -107,6 +116,10 @@ def read_sweep(file: Path) -> Sweep:
         lines = _lines(file)
         if not lines:
             raise DataError(f"{file} has no rows. Play some: `seqrl targets CHECKPOINT`.")
+        if missing := [name for name in (*OWN, *SHARED) if name not in lines[0]]:
+            raise DataError(
+                f"{file} is no table of `seqrl targets`: it has no column {', '.join(missing)}."
+            )
         shared = {name: cell for name, cell in lines[0].items() if name not in OWN}
         for number, line in enumerate(lines, 2):
             if differ := [name for name, cell in shared.items() if line[name] != cell]:
@@ -122,8 +135,12 @@ def read_sweep(file: Path) -> Sweep:
             about=shared,
             rows=tuple(map(_row, lines)),
         )
+        for name in WHOLE:
+            int(shared[name] or 0)
+        _check_scores(sweep)
     for asked in sweep.targets:
-        if [row.episode for row in sweep.of(asked)] != [*range(sweep.episodes)]:
+        numbers = [row.episode for row in sweep.of(asked)]
+        if len(numbers) != sweep.episodes or numbers != [*range(len(numbers))]:
             raise DataError(
                 f"{file} should hold {sweep.episodes} episodes of each target, and of {asked:g} it "
                 "does not. The command that wrote it plays what is missing."
@@ -133,8 +150,22 @@ def read_sweep(file: Path) -> Sweep:
 
 def _lines(file: Path) -> list[dict[str, str]]:
     with told_plainly(file, "reading a table"):
-        text = file.read_text()
-    return [*csv.DictReader(io.StringIO(text))]
+        text = file.read_text(encoding="utf-8-sig")
+    lines = [*csv.DictReader(io.StringIO(text))]
+    for number, line in enumerate(lines, 2):
+        if None in line:
+            raise DataError(f"{file}, line {number} has more fields than the first line names.")
+    return lines
+
+
+def _check_scores(sweep: Sweep) -> None:
+    low, high = sweep.about["reference_minimum"], sweep.about["reference_maximum"]
+    for row in sweep.rows:
+        worth = in_percent(row.return_, float(low), float(high)) if low else None
+        if (worth is None) != (row.score is None) or not math.isclose(
+            worth or 0.0, row.score or 0.0, rel_tol=1e-6, abs_tol=1e-6
+        ):
+            raise ValueError(f"a return of {row.return_:g} is no score of {row.score}")
 
 
 @contextmanager

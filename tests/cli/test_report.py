@@ -65,7 +65,12 @@ def test_runs_that_differ_in_what_was_changed_are_told_apart(seqrl: Run, tmp_pat
 def test_a_folder_without_records_is_named(seqrl: Run, results: Path) -> None:
     """Who names the folder inside is told which one is meant."""
     ended = seqrl("page", results / "runs")
-    assert ended.status == 2 and str(results / "runs") in ended.err and "`runs`" in ended.err
+    assert ended.status == 2 and str(results / "runs") in ended.err
+    assert f"has a folder `runs` in it: {results}?" in ended.err
+    around = results / "around"
+    (around / "inner/runs").mkdir(parents=True)
+    ended = seqrl("page", around)
+    assert ended.status == 2 and f"has a folder `runs` in it: {around / 'inner'}?" in ended.err
 
 
 def test_a_file_named_twice_counts_once(seqrl: Run, results: Path) -> None:
@@ -106,7 +111,7 @@ def test_a_record_that_was_changed_by_hand(seqrl: Run, tmp_path: Path) -> None:
         "| BC | 1.0 |" in ended.out and f"{bad} contradicts itself: its returns make" in ended.err
     )
     ended = seqrl("table", bad)
-    assert ended.status == 2 and "No record is left" in ended.err
+    assert ended.status == 2 and "There are no records left" in ended.err
     for file in write_all(tmp_path, *(recorded([4], seed=seed) for seed in range(2, 9))):
         file.write_text(file.read_text().replace('"score": 2.0', '"score": 99.0'))
     ended = seqrl("table", tmp_path)
@@ -120,7 +125,12 @@ def test_figures_that_are_no_more(seqrl: Run, tmp_path: Path) -> None:
     seqrl("figures", tmp_path, "--out", out)
     (out / "mine.png").write_text("")
     assert (out / "profiles.png").exists() and (out / "learning-curves.csv").exists()
-    seqrl("figures", tmp_path, "--out", out, "--seed", 0)
+    (out / "profiles.svg").unlink()
+    (out / "profiles.svg").symlink_to(out / "mine.png")
+    ended = seqrl("figures", tmp_path, "--out", out, "--seed", 0)
+    assert "The older profiles.png, profiles.csv in" in ended.err
+    assert (out / "profiles.svg").is_symlink(), "a link is nothing that this program makes"
+    (out / "profiles.svg").unlink()
     assert not [*out.glob("profiles.*")] and (out / "mine.png").exists()
     assert (out / "learning-curves.csv").exists()
     write_all(tmp_path, recorded([1], name="DT"))
@@ -128,6 +138,29 @@ def test_figures_that_are_no_more(seqrl: Run, tmp_path: Path) -> None:
     assert not [*out.glob("learning-curves.*")] and (out / "scores.csv").exists()
     ended = seqrl("figures", tmp_path, "--out", out / "mine.png")
     assert ended.status == 2 and "--out" in ended.err and "Traceback" not in ended.err
+
+
+def test_places_that_are_none(seqrl: Run, results: Path) -> None:
+    """A name that no disk can hold, and one that records have: a sentence, and nothing lost."""
+    long = "x" * 300
+    for arguments in (
+        *(("table", long), ("table", f"{long}/x"), ("page", results, "--out", long)),
+        *(("runs", long), ("selection", long), ("table", results, "--out", long)),
+    ):
+        ended = seqrl(*arguments)
+        assert ended.status == 2 and "File name too long" in ended.err, arguments
+    record = next(results.rglob("seed-0-*.json"))
+    before = record.read_bytes()
+    ended = seqrl("table", record, "--out", record)
+    assert ended.status == 2 and "is called as records are" in ended.err
+    assert record.read_bytes() == before
+
+
+def test_what_was_left_out_is_in_the_caption(seqrl: Run, results: Path) -> None:
+    """Whoever is sent the table alone must see that it is not of all files."""
+    assert "LEFT OUT: 1 file that could not be read, or contra" in seqrl("table", results).out
+    next(results.rglob("seed-5-*.json")).unlink()
+    assert "LEFT OUT" not in seqrl("table", results).out
 
 
 def test_told_to_mix(seqrl: Run, tmp_path: Path) -> None:

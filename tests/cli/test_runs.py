@@ -49,7 +49,7 @@ def test_the_list(seqrl: Run, results: Path) -> None:
     assert lines[1][7:] == ["2026-11-25", "10:20", made.hash[:8]]
     assert lines[2][:7] == ["quick", "BC", TASK, "1", "failed", "-", "-"]
     assert "done, protocol 1" in ended.out and len(lines) == 4
-    assert "1 file cannot be read." in ended.err and "seed-5-" in ended.err
+    assert "1 file cannot be counted." in ended.err and "seed-5-" in ended.err
     assert "1 unfinished run below" in ended.err and "2.5 MB, last touched 20" in ended.err
     plain = json.loads(seqrl("runs", "--results", results, "--json").out)
     assert len(plain["runs"]) == 4 and plain["runs"][1]["hash"] == made.hash

@@ -1,5 +1,6 @@
 """An audit finds what cannot be compared, and does not accuse what only says little."""
 
+import random
 from collections.abc import Iterable, Sequence
 
 import pytest
@@ -60,6 +61,7 @@ def test_what_says_all_and_agrees_is_comparable() -> None:
         (",last,,", ",last,,fine-tuned in the environment for 100k steps", "online"),
         (",last,,", ",last,,numbers taken from the CQL paper", "copied"),
         (",last,,", ",last,,as reported in [3]", "copied"),
+        (",last,,", ",last,,numbers from the DT paper", "copied"),
         (",50,", ",1985,", "scale"),
         (",last,,", ",last,,delayed reward: all of it at the end", "reward"),
         (",last,,", ",last,,with sparse rewards", "reward"),
@@ -275,6 +277,28 @@ def test_spreadsheets_write_it_otherwise() -> None:
         assert cell.mean == 50 and cell.verdict == "comparable"
 
 
+def test_a_reason_quotes_what_says_it() -> None:
+    """Not the field beside it."""
+    said = GOOD.replace(",last,,", ",last,,2 GPUs; the best checkpoint is reported")
+    (cell,) = judged(said)
+    assert "chosen by the score (the best checkpoint is reported)" in cell.reasons[0].said
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 7])
+def test_the_middle_of_the_others(count: int) -> None:
+    """Returns among scores are told by what stands in the middle of the others, in plain words."""
+    generator = random.Random(count)
+    for _ in range(50):
+        means = [generator.choice([40.0, 60.0, 240.0, 260.0, 900.0]) for _ in range(count)]
+        rows = [
+            f"A{n}," + GOOD.split(",", 1)[1].replace("50", f"{m}", 1) for n, m in enumerate(means)
+        ]
+        for n, cell in enumerate(sorted(judged(*rows), key=lambda cell: cell.line)):
+            others = sorted(means[:n] + means[n + 1 :])
+            looks = means[n] > 250 > others[len(others) // 2]
+            assert ("scale" in keys(cell, "differs")) == looks, means
+
+
 def test_capital_letters_make_no_other_task() -> None:
     """Two versions of one set are seen to differ, whoever wrote them."""
     cells = judged(GOOD, GOOD, GOOD.replace("hopper-medium-v2", "Hopper-Medium-v2"))
@@ -307,6 +331,7 @@ def test_lines_without_a_number_are_counted() -> None:
         (f"{HEAD}\nA,hopper-v2,nan,,,,,,,\n", "line 2: nan .* no finite number"),
         (f"{HEAD}\n,hopper-v2,3,,,,,,,\n", "line 2: there is no agent"),
         (f"{HEAD}\n{GOOD},,7\n", "line 2 has more fields than"),
+        ("agent,task,mean,Mean \nA,b,1,2\n", "two columns called mean"),
         (f'{HEAD}\n"A,hopper-v2\n', "this is no CSV"),
         ("\x00\x01", "no CSV|no column"),
     ],

@@ -18,8 +18,10 @@ from seqrl.report.formats import (
     series_as_csv,
     written,
 )
+from seqrl.report.page import page
 from seqrl.report.series import all_series, profiles
 from seqrl.report.summary import summary_of
+from seqrl.runs.record import RunRecord
 from tests.report.test_blocks import OTHER, made
 from tests.runs.recorded import TASK, evaluated, recorded
 
@@ -141,6 +143,17 @@ def test_markdown_shows_letters_as_letters() -> None:
     assert "best_in_data" in as_markdown(
         summary_of([recorded([1], facts={"target_rule": "best_in_data"})])
     )
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_the_order_of_keys_changes_nothing(format_: Format) -> None:
+    """Other programs write the same record in another order; it is of no other kind for that."""
+    facts = {"window_rule": "full", "plans": "1 step", "beams": 4}
+    records = [evaluated([[20], [40 + seed]], seed=seed, facts=facts) for seed in range(2)]
+    others = [RunRecord(**json.loads(json.dumps(vars(r), sort_keys=True))) for r in records]
+    for mixed in (others, [records[0], others[1]]):
+        assert written(summary_of(mixed), format_) == written(summary_of(records), format_)
+        assert page(summary_of(mixed)) == page(summary_of(records))
 
 
 def test_nothing_that_failed_hides() -> None:

@@ -65,10 +65,26 @@ def test_what_was_interrupted_has_no_time() -> None:
     assert not seconds.points and "interrupted" in seconds.why_empty
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_without_all_lengths_a_decision_has_no_time(lost: int) -> None:
+    """Seconds of all episodes over the steps of some would be too many."""
+    record = recorded([40, 50])
+    episodes = [{**one, "length": 6} for one in record.evaluations[0]["episodes"]]
+    whole = replace(record, evaluations=[{**record.evaluations[0], "episodes": episodes}])
+    assert all_series([whole])[-1].points[0].y == 60 / 12
+    for unknown in ({}, {"length": None}):
+        some = [*episodes]
+        some[lost] = {**record.evaluations[0]["episodes"][lost], **unknown}
+        half = replace(record, evaluations=[{**record.evaluations[0], "episodes": some}])
+        assert not all_series([half])[-1].points
+
+
 def test_without_reference_it_is_the_return() -> None:
-    """There is no score to show."""
-    (scores, *_) = all_series([recorded([40, 50], reference=None)])
-    assert scores.points[0].y == 45
+    """There is no score to show; nor of others on the same task, which stand beside it."""
+    records = [recorded([40, 50], reference=None), recorded([60, 70], name="DT")]
+    for series in all_series(records):
+        if series.y == "score" and series.points:
+            assert {point.agent: point.y for point in series.points} == {"BC": 45, "DT": 65}
 
 
 def test_profiles_need_five_seeds() -> None:

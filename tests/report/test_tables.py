@@ -343,7 +343,7 @@ def test_the_caption_answers_a_reviewer() -> None:
     for words in (
         f"{OWN} (embedded, not D4RL's; fingerprint 01234567) played in Hopper-v4; {TASK} (embed",
         "DT (DecisionTransformer, 100,000 updates, target rule best_in_data)",
-        f"TT on {OWN} (TrajectoryTransformer, 195,000 updates, window rule published, plans 15",
+        f"TT on {OWN} (TrajectoryTransformer, 195,000 updates, plans 15 steps, window",
         "Experiment quick; seeds 0, 1, 10; episodes of each: 3; last checkpoint; trained in "
         "float32; played in float32.",
         "Protocol 2; seqrl 0.1.0, torch 2.8.0, gymnasium 1.2.0, mujoco 3.3.0.",

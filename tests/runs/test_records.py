@@ -5,6 +5,7 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from seqrl.planning.settings import MostLikely
 from seqrl.runs.differences import between, from_defaults
 from seqrl.runs.identity import hash_over
 from seqrl.runs.record import PROTOCOL
-from seqrl.runs.records import COLUMNS, chosen_from, records_below
+from seqrl.runs.records import COLUMNS, Found, Records, Unread, chosen_from, records_below
 from seqrl.runs.run import run_one
 from seqrl.runs.unfinished import unfinished
 from tests.runs.making import small, spec_of, toy_source
@@ -137,27 +138,46 @@ def test_what_is_no_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["{} copy", "{} (1)", "Copy of {}", "{}.bak", "../{}", "../../{}", "../../../{}", "upper"],
+    [
+        *("{} copy", "{} (1)", "Copy of {}", "{}.bak", "x", "upper"),
+        *("../{}", "../../{}", "../../../{}", "deeper/{}", "a/b/{}"),
+    ],
 )
 def test_what_looks_like_a_record_is_not_left_out_in_silence(tmp_path: Path, name: str) -> None:
     """Whoever copies records by hand misses the right place easily, and would miss the seed."""
     good, bad = write_all(tmp_path, recorded([1]), recorded([2], seed=1))
     stem, end = bad.name.split(".")
     said = bad.name.upper() if name == "upper" else name.format(stem) + f".{end}"
+    (bad.parent / said).parent.mkdir(parents=True, exist_ok=True)
     stray = bad.rename(bad.parent / said).resolve()
     found = records_below(tmp_path)
     assert [one.file for one in found.found] == [good]
     (unread,) = found.unread
     assert unread.file.resolve() == stray
-    assert "looks like a record, and is not read" in unread.why
+    assert "may be a record, and is not read" in unread.why
 
 
 def test_what_lies_beside_records_is_none(tmp_path: Path) -> None:
     """Metrics, checkpoints, and what is being written, need no word."""
     (good,) = write_all(tmp_path, recorded([1]))
-    for name in ("{}.metrics.jsonl", "{}.safetensors", ".1234.{}.json", "notes.json"):
+    for name in ("{}.metrics.jsonl", "{}.safetensors", ".1234.{}.json", "notes.txt"):
         (good.parent / name.format(good.stem)).touch()
+    (good.parent / ".hidden").mkdir()
+    (good.parent / "around").symlink_to(tmp_path)
+    (good.parent / ".hidden" / good.name).touch()
     assert records_below(tmp_path).unread == ()
+
+
+def test_a_record_that_contradicts_itself_is_nowhere(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A notebook would show what a table leaves out."""
+    good, bad = recorded([1]), recorded([2], seed=1)
+    bad = replace(bad, evaluations=[{**bad.evaluations[0], "score": 99.0}])
+    files = write_all(tmp_path, good, bad)
+    assert list(seqrl.read_records(tmp_path)["seed"]) == [0]
+    assert "contradicts itself: its returns make a score of 1.000" in caplog.text
+    assert len(seqrl.read_records(files[1])) == 0
 
 
 def test_they_are_chosen_by_name(tmp_path: Path) -> None:
@@ -185,11 +205,10 @@ def test_they_are_chosen_by_name(tmp_path: Path) -> None:
 
 def test_a_hash_is_found_by_its_first_letters(tmp_path: Path) -> None:
     """The wrong record explained is worse than none."""
-    made = [recorded([1], seed=seed, hash=f"{seed}a" + "0" * 62) for seed in (1, 2)]
-    twin = recorded([1], seed=3, hash="1b" + "0" * 62)
-    _, _, damaged, _ = write_all(tmp_path, *made, recorded([1], hash="e" * 64), twin)
-    damaged.write_text("{")
-    all_ = records_below(tmp_path)
+    made = [recorded([1], hash=f"{begun:0<64}") for begun in ("1a", "2a", "1b")]
+    found = [Found(file=place_of(tmp_path, record), record=record) for record in made]
+    damaged = Unread(file=tmp_path / f"seed-0-{'e' * 8}.json", why="it is not a whole record")
+    all_ = Records(found=tuple(found), unread=(damaged,))
     assert all_.with_hash("2").record == made[1] and all_.with_hash("1A0").record == made[0]
     with pytest.raises(SeqrlError, match=r"(?s)2 records have.*1a000000 .*1b000000 .*Write more"):
         all_.with_hash("1")
@@ -202,7 +221,7 @@ def test_a_hash_is_found_by_its_first_letters(tmp_path: Path) -> None:
 def test_the_table_for_notebooks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A column that is of another quantity than its name is a wrong figure."""
     facts = {"target_rule": "given", "target_return": 7.5}
-    made = recorded([10, 30, 80], agent=DecisionTransformer(), name="DT", facts=facts)
+    made = recorded([10, 30, 80], agent=DecisionTransformer(target=7.5), name="DT", facts=facts)
     done, _, bad, *_ = write_all(tmp_path, made, recorded(seed=1), recorded([1], seed=2))
     bad.write_text("{")
     with caplog.at_level(logging.WARNING):

@@ -110,12 +110,21 @@ def test_what_is_not_whole_is_not_read(tmp_path: Path) -> None:
         (whole.replace("3.0,1.5", "nan,1.5"), "nan is not a finite number"),
         (whole.replace("True", "yes"), "no table of `seqrl targets`"),
         (whole[:-40], "."),
+        (whole.replace("3.0,1.5", "3.0,9999.0"), "a return of 3 is no score of 9999.0"),
+        (whole.replace("3.0,1.5", "3.0,"), "a return of 3 is no score of None"),
+        (whole.replace("training_seed", "seed_of_training"), "it has no column training_seed"),
+        (whole.replace("checkpoint_sha256", "c"), "it has no column checkpoint_sha256"),
+        (whole.replace(",3,", ",x,"), "invalid literal"),
+        (whole.replace(",2,10.0,", ",99999999999,10.0,"), "should hold 99999999999 episodes"),
+        (head + lines[0].replace("\n", ",9\n"), "line 2 has more fields"),
         ("my,own\n1,2\n", "no table of `seqrl targets`"),
         ("a\0b\n1\n", "."),
     ):
         file.write_text(content)
         with pytest.raises(DataError, match=said):
             read_sweep(file)
+    file.write_text(f"\ufeff{whole}")  # as spreadsheets begin it
+    assert read_sweep(file).episodes == 2
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="no table of"):
         read_sweep(file)
