@@ -43,8 +43,13 @@ def runs(
 ) -> None:
     """List all runs below a results folder; explain one; or say what two of them differ in, and so
     why the second was run at all.
+
+    seqrl runs --agent DT --status failed
+
+    seqrl runs 2db81119 c7433a70 --results elsewhere
     """
     from seqrl.errors import SeqrlError
+    from seqrl.runs.contradiction import contradiction
     from seqrl.runs.records import is_file, record_at, records_below
     from seqrl.runs.unfinished import unfinished
 
@@ -57,6 +62,9 @@ def runs(
             experiment=experiment, task=task, agent=agent, changed=changed, seed=seed, status=status
         )
     chosen = [record_at(text, there) for text in texts]
+    for one in chosen:
+        if why := contradiction(one.record):
+            remark(f"{one.file} contradicts itself: {why}. No table counts it.")
     if len(chosen) == 1:
         _explain(chosen[0], as_json)
     elif chosen:

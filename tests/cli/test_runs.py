@@ -160,7 +160,8 @@ def test_why_it_was_run_again(seqrl: Run, tmp_path: Path) -> None:
     said = seqrl("runs", one, three).out
     assert "machine.threads" in said and "One hash: they are one run" in said
     write_record(two, replace(second, seed=4, hash=first.hash))
-    assert "changed by hand" in seqrl("runs", one, two).out
+    ended = seqrl("runs", one, two)
+    assert "changed by hand" in ended.out and "contradicts itself: its hash" in ended.err
     plain = json.loads(seqrl("runs", one, two, "--json").out)
     assert plain["differences"][0] == {
         "field": "agent.fraction", "first": 1.0, "second": 0.5, "in_hash": True,
