@@ -352,8 +352,8 @@ def test_the_caption_answers_a_reviewer() -> None:
     given = {"target_rule": "given", "target_return": 1800.0}
     other = recorded([1], name="DT", facts=given, torch="2.9.0", changed=["target=1800"])
     said = caption([recorded([1], seed=1), recorded(seed=2, name="BC"), other])
-    assert "target=1800, 100,000 updates, target rule given, target return 1,800.0" in said
-    assert "target return 1,800.0, torch 2.9.0)" in said and "seeds 0, 1, 2" in said
+    assert "target=1800, 100,000 updates, target return 1,800.0, target rule given" in said
+    assert "target rule given, torch 2.9.0)" in said and "seeds 0, 1, 2" in said
     assert "updates, torch 2.8.0)" in said, "each agent with its own"
 
 
