@@ -83,10 +83,9 @@ def records_at(
 
 def _near(place: Path) -> list[Path]:
     """Return results folders that somebody may have meant by another."""
-    if not place.is_dir():
-        return []
-    inside = [inner for inner in place.iterdir() if (inner / "runs").is_dir()]
-    return [place.parent] if place.name == "runs" else inside
+    if place.name == "runs":
+        return [place.parent]
+    return [runs.parent for runs in place.glob("*/runs")]
 
 
 def kinds_in(text: str) -> "frozenset[Kind]":

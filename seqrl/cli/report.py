@@ -125,7 +125,8 @@ def figures(
 
 
 def _removed(folder: Path, name: str) -> list[str]:
-    """Take away an older figure: beside new ones it would be taken for one of them."""
+    """Take away an older figure: beside new ones it would be taken for one of them. A link, or a
+    pipe, is nothing that this program has made."""
     from seqrl.errors import told_plainly
 
     with told_plainly(folder, "taking away an older figure", "--out"):

@@ -132,7 +132,7 @@ def audit(text: str, file: str) -> Audit:
 def _read(text: str, file: str) -> Iterator[tuple[int, Audited | None]]:
     """Read line by line; nothing of one without a number."""
     first = text.partition("\n")[0]
-    between = next((mark for mark in ",;\t" if mark in first), ",")
+    between = max(",;\t", key=first.count)
     reader = csv.DictReader(io.StringIO(text), strict=True, delimiter=between)
     try:
         heads = [head.strip().lower() for head in reader.fieldnames or ()]
@@ -147,7 +147,7 @@ def _read(text: str, file: str) -> Iterator[tuple[int, Audited | None]]:
             )
         reader.fieldnames = heads
         for row in reader:
-            if row.get(None):
+            if any(row.get(None) or ()):
                 raise DataError(
                     f"{file}, line {reader.line_num} has more fields than the first line names."
                 )

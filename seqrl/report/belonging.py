@@ -32,7 +32,7 @@ OF_A_COLUMN: dict[str, Kind] = {
 
 
 FEW = 3
-"""With so many different returns two runs are never equal by chance."""
+"""With so many different returns, none of them a whole number, two runs are not equal by chance."""
 
 
 def kinds_named(names: Iterable[str]) -> frozenset[Kind]:
@@ -79,6 +79,12 @@ def refuse_mixed_data(records: Sequence[RunRecord], told: Collection[Kind]) -> N
                     f"and {name} are different data. Choose one of them, by --task for instance; "
                     "or tell that they may differ in data (--mixed data), for columns of their own."
                 )
+
+
+def in_returns(records: Iterable[RunRecord]) -> frozenset[str]:
+    """Return the tasks of which everything is a return, not a score: of some run on them nobody has
+    said what returns are worth."""
+    return frozenset(one.task["name"] for one in records if one.task["reference"] is None)
 
 
 def one_kind_of_data(tasks: Sequence[str]) -> bool:
@@ -181,10 +187,11 @@ def refuse_mixed_cell(records: Sequence[RunRecord]) -> None:
 
 
 def _unlike(record: RunRecord) -> tuple[float, ...]:
-    """Return the returns of the last evaluation, if most of them are unlike each other: where the
-    reward is a goal reached or missed they are not, and may be those of another seed too."""
+    """Return the returns of the last evaluation, if most of them are unlike each other and broken
+    numbers: goals reached, or steps stood, may well be those of another seed too."""
     returns = tuple(record.returns)
-    return returns if len({*returns}) >= max(FEW, len(returns) / 2) else ()
+    broken = {value for value in returns if not float(value).is_integer()}
+    return returns if len(broken) >= max(FEW, len(returns) / 2) else ()
 
 
 def environment_of(record: RunRecord) -> dict[str, Any]:

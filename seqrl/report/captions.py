@@ -28,7 +28,7 @@ WITH: Sequence[Said] = (
 )
 
 PUT_TOGETHER = "PUT TOGETHER AS TOLD, although records differ in {}."
-LEFT_OUT = "LEFT OUT: {} that could not be read, or contradicted themselves."
+LEFT_OUT = "LEFT OUT: {} that could not be counted."
 
 
 def caption(records: Iterable[RunRecord], left_out: int = 0) -> str:

@@ -65,9 +65,9 @@ def chart(series: Series, table: ScoreTable, caption: str) -> "Figure":
             data = table.data.get(task)
             if data is not None and series.name in ("scores", "learning-curves", "score-by-budget"):
                 axes.axhline(data, color="0.35", linestyle=":", linewidth=1.2, zorder=0.5)
-            unit = "return" if task in table.in_returns else series.y
+            unit = series.unit(task, table)
             axes.set_title(literal(task), fontsize="x-small")
-            axes.set_ylabel(unit if n % IN_A_ROW == 0 or task in table.in_returns else "")
+            axes.set_ylabel(unit if n % IN_A_ROW == 0 or unit != series.y else "")
             axes.set_xlabel(series.x)
 
     return _figure(len(tasks), panels, looks, shown, series, caption, data=series.y == "score")

@@ -19,7 +19,7 @@ class Panel:
         """Take what belongs to a task."""
         self.series, self.table, self.task = series, table, task
         self.title = f"{series.title.partition(':')[0]} on {task}"
-        self.unit = "return" if task in table.in_returns else series.y
+        self.unit = series.unit(task, table)
         own = [point for point in series.points if point.task == task]
         self.agents: Mapping[str, list[Point]] = {
             agent: points

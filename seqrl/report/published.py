@@ -21,8 +21,8 @@ last checkpoint."""
 
 COPIED = re.compile(
     r"(?<!not )(?<!hyperparameters )\bcopied\b|taken by .* authors from|"
-    r"numbers? (?:(?:are )?taken from|from the \w+ paper)|equal (?:the DT paper|other papers)|"
-    r"as reported (?:in|by)\b"
+    r"numbers? (?:are )?taken from|(?<!not )\bnumbers? from the \w+ paper|"
+    r"equal (?:the DT paper|other papers)|as reported (?:in|by)\b"
 )
 """How notes say that a number is not of its source's own runs."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from seqrl.report.belonging import in_order
+from seqrl.report.belonging import in_order, in_returns
 from seqrl.report.coverage import Coverage, coverage_of
 from seqrl.report.scores import Interval, bootstrap_intervals, profile
 from seqrl.report.tables import ScoreTable
@@ -60,11 +60,16 @@ class Series:
     all_checkpoints: bool = False
     """Else of the last one of each run."""
 
+    def unit(self, task: str, table: ScoreTable) -> str:
+        """Return what y is on a task: returns, where there are no scores."""
+        return "return" if self.y == "score" and task in table.in_returns else self.y
+
 
 def all_series(records: Iterable[RunRecord]) -> list[Series]:
     """Return what every figure of runs shows."""
-    found = [record for record in in_order(records) if record.status == "done"]
-    score = _score_in({r.task["name"] for r in found if r.task["reference"] is None})
+    all_ = in_order(records)
+    found = [record for record in all_ if record.status == "done"]
+    score = _score_in(in_returns(all_))
     return [
         scores(found, score),
         learning(found, score),
@@ -74,12 +79,11 @@ def all_series(records: Iterable[RunRecord]) -> list[Series]:
     ]
 
 
-def _score_in(in_returns: Collection[str]) -> Score:
-    """Return what gives an evaluation's score; on tasks where of any run nobody has said what
-    returns are worth, its return."""
+def _score_in(tasks: Collection[str]) -> Score:
+    """Return what gives an evaluation's score; on these tasks, its return."""
 
     def score(record: RunRecord, evaluation: Any) -> float:
-        value: float = evaluation["return" if record.task["name"] in in_returns else "score"]
+        value: float = evaluation["return" if record.task["name"] in tasks else "score"]
         return value
 
     return score

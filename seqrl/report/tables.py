@@ -16,6 +16,7 @@ from seqrl.report.belonging import (
     alike,
     environment_of,
     in_order,
+    in_returns,
     one_kind_of_data,
     refuse_mixed_cell,
     refuse_mixed_column,
@@ -221,26 +222,25 @@ def score_table(
     in_table = {record.seed for record in found}
     cells: dict[tuple[str, str], Cell] = {}
     data: dict[str, float] = {}
-    in_returns: set[str] = set()
+    returns = in_returns(found)
     for task in tasks:
         column = [record for record in found if record.task["name"] == task]
         refuse_mixed_column(column, mixed)
-        scored = all(record.task["reference"] is not None for record in column)
-        in_returns |= set() if scored else {task}
-        means = {record.data["mean_score" if scored else "mean_return"] for record in column}
+        what = "mean_return" if task in returns else "mean_score"
+        means = {record.data[what] for record in column}
         if means and alike(min(means), max(means)):
             data[task] = min(means)
         for agent in agents:
             own = [record for record in column if record.name == agent]
             refuse_mixed_cell(own)
             seeds = {seed for a, t, seed in asked if (a, t) == (agent, task)}
-            cells[agent, task] = _cell(own, seeds if asked else in_table, task in in_returns)
+            cells[agent, task] = _cell(own, seeds if asked else in_table, task in returns)
     return ScoreTable(
         agents=agents,
         tasks=tasks,
         cells=cells,
         data=data,
-        in_returns=frozenset(in_returns),
+        in_returns=returns,
         experiments={a: frozenset(r.experiment for r in found if r.name == a) for a in agents},
     )
 

@@ -50,7 +50,7 @@ def _of_conditions(record: RunRecord) -> Iterator[str]:
 
 
 def _of_data(record: RunRecord) -> Iterator[str]:
-    reference, data, facts = record.task["reference"], record.data, record.facts
+    reference, data = record.task["reference"], record.data
     known = [reference["minimum"], reference["maximum"]] if reference else None
     if "reference" in record.identity and record.identity["reference"] != known:
         yield "it names two kinds of reference returns"
@@ -59,11 +59,16 @@ def _of_data(record: RunRecord) -> Iterator[str]:
     mean, best = data["mean_return"], data["best_return"]
     if not 0 < data["episodes"] <= data["steps"] or (mean > best and not _close(mean, best)):
         yield "no data have so many episodes and steps, and such a mean and best return"
-    rule, target = facts.get("target_rule"), record.agent.get("target")
-    ours = record.agent["is"].startswith("seqrl.") and target is not None and rule is not None
-    if ours and rule != (target if isinstance(target, str) else "given"):
+    if record.agent["is"].startswith("seqrl."):  # what others' rules mean, they know
+        yield from _of_target(record)
+
+
+def _of_target(record: RunRecord) -> Iterator[str]:
+    rule, asked = record.facts.get("target_rule"), record.facts.get("target_return")
+    target, best = record.agent.get("target"), record.data["best_return"]
+    named = target if isinstance(target, str) else "given"
+    if target is not None and rule is not None and rule != named:
         yield f"its agent's target is {target}, and its rule {rule}"
-    asked: Any = facts.get("target_return")
     if rule == "best_in_data" and asked is not None and not _close(asked, best):
         yield f"it asks for the best return in the data, {best:,.3f}, and for {asked:,.3f}"
 

@@ -21,7 +21,7 @@ from seqrl.evaluation import Evaluation
 from seqrl.nets.network import Network
 from seqrl.plain import changed, changed_by_text, class_at, fields_of, module_of
 from seqrl.planning.settings import Search
-from seqrl.runs.record import OF_DATA
+from seqrl.runs.record import no_name
 from seqrl.training.settings import Training
 
 SHIPPED = "seqrl.experiments"
@@ -87,8 +87,7 @@ class Experiment:
             for name in self.agents
             if not re.fullmatch(r"[\w%+-][\w.%+-]*", name)
         ]
-        if OF_DATA in self.agents:
-            problems.append(f"No agent can be called {OF_DATA!r}: tables have a row of that name.")
+        problems += [f"agents: {why}." for name in self.agents if (why := no_name(name))]
         problems += [
             f"default_agents: there is no such agent: {name!r}."
             for name in self.default_agents
@@ -240,6 +239,8 @@ def experiment_named(name: str) -> Experiment:
     if name in shipped():
         module = import_module(f"{SHIPPED}.{name}")
     elif name.endswith(".py"):
+        if why := no_name(Path(name).stem):
+            raise SeqrlError(f"{name}: {why}.")
         module = _of_ones_own(name)
     else:
         raise UnknownName(
@@ -288,6 +289,8 @@ def agent_named(name: str, experiment: Experiment, task: str) -> tuple[str, Agen
     if ":" not in name:
         return name, experiment.agent(name, task)
     kind: type[Agent] = class_at(name, Agent)  # type: ignore[type-abstract]
+    if why := no_name(kind.__name__):
+        raise SeqrlError(f"{name}: {why}.")
     try:
         return kind.__name__, kind()
     except TypeError as error:

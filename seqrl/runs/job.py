@@ -119,4 +119,10 @@ def _before_anything(agent: Agent, task: Task, episodes: Episodes) -> dict[str, 
             f"{type(agent).__name__}.facts() must return plain numbers and texts for the record, "
             f"not {facts!r}: {error}."
         ) from error
+    asked = facts.get("target_return")
+    if asked is not None and type(asked) not in (int, float):
+        raise SeqrlError(
+            f"{type(agent).__name__}.facts() must return a number as its target_return, not "
+            f"{asked!r}."
+        )
     return facts

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from seqrl.data.whole import sha256_of
 from seqrl.errors import DataError
+from seqrl.runs.contradiction import contradiction
 from seqrl.runs.experiment import RunSpec
-from seqrl.runs.identity import hash_in
-from seqrl.runs.record import RunRecord, read_record
+from seqrl.runs.record import RunRecord
+from seqrl.runs.sound import read_sound
 
 WORK = ".work"
 """The folder, within a results folder, of runs that are not finished."""
@@ -75,14 +76,12 @@ def finished(place: Place, hash_: str) -> RunRecord | None:
     if not place.record.exists():
         return None
     try:
-        record = read_record(place.record)
+        record = read_sound(place.record)
         if record.status != "done" or not place.checkpoint.exists():
             return None
-        if not record.hash == hash_ == hash_in(record):
-            why = "its content is not what its hash was taken of"
-        elif record.is_of(sha256_of(place.checkpoint)):
-            return record
-        else:
+        if not (why := contradiction(record)):
+            if record.hash == hash_ and record.is_of(sha256_of(place.checkpoint)):
+                return record
             why = "it and its checkpoint do not belong together"
     except DataError as error:
         why = str(error)

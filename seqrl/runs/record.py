@@ -11,6 +11,7 @@ import orjson
 
 from seqrl.data.whole import replace_file
 from seqrl.errors import DataError, told_plainly
+from seqrl.progress import one_line
 
 FORMAT = 1
 PROTOCOL = 2
@@ -117,6 +118,15 @@ class RunRecord:
             + f"; seqrl {versions['seqrl']} (protocol {self.identity['protocol']}), torch "
             f"{versions['torch']}, gymnasium {versions['gymnasium']}, mujoco {versions['mujoco']}."
         )
+
+
+def no_name(text: str) -> str:
+    """Say why an agent or an experiment cannot be called so; nothing if it can."""
+    if text == OF_DATA:
+        return f"nothing is called {OF_DATA!r}: every table has a row of that name"
+    if not text or one_line(text) != text:
+        return f"the name {text!r} cannot be told from others by eye"
+    return ""
 
 
 def facts_in_words(facts: Mapping[str, Any]) -> str:

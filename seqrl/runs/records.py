@@ -61,6 +61,8 @@ class Unread:
 
     file: Path
     why: str
+    record: RunRecord | None = None
+    """What it says, if that much is known: it may be asked for by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +100,10 @@ class Records:
             )
 
         found = tuple(one for one in self.found if fits(one.record))
-        if self.found and not found:
+        unread = tuple(one for one in self.unread if one.record is None or fits(one.record))
+        if self.found and not found and not any(one.record for one in unread):
             raise UnknownName(f"No record is of that kind. There are {self._names()}.")
-        return replace(self, found=found)
+        return replace(self, found=found, unread=unread)
 
     def _names(self) -> str:
         all_ = [one.record for one in self.found]
@@ -178,7 +181,9 @@ def chosen_from(places: Iterable[Path]) -> Records:
         unread |= {_itself(one.file): one for one in there.unread}
     return Records(
         found=tuple(sorted(found.values(), key=_place)),
-        unread=tuple(sorted(unread.values(), key=lambda one: one.file)),
+        unread=tuple(
+            sorted((unread[one] for one in unread.keys() - found), key=lambda one: one.file)
+        ),
     )
 
 
@@ -197,9 +202,9 @@ def _read(file: Path, *, in_its_place: bool = False) -> Found | Unread:
         return Unread(file=file, why=str(error))
     if in_its_place and file.name != f"seed-{record.seed}-{record.hash[:8]}.json":
         why = f"{file} is named for another run than it holds. Rename or remove it."
-        return Unread(file=file, why=why)
+        return Unread(file=file, why=why, record=record)
     if why := contradiction(record):
-        return Unread(file=file, why=f"{file} contradicts itself: {why}.")
+        return Unread(file=file, why=f"{file} contradicts itself: {why}.", record=record)
     return Found(file=file, record=record)
 
 
@@ -240,8 +245,10 @@ def _inside(folder: Path, unread: list[Unread]) -> list[tuple[Path, bool]]:
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    # Of a link to itself only Path says that it is none; of most entries it need not be asked.
-    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or into a folder that we may not enter
+        return False
 
 
 def _place(found: Found) -> tuple[str, str, str, int, str, str]:

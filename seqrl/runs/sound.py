@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from seqrl.errors import DataError
-from seqrl.progress import one_line
-from seqrl.runs.record import OF_DATA, PROTOCOL, RunRecord, read_record
+from seqrl.runs.record import PROTOCOL, RunRecord, no_name, read_record
 
 Inside = Mapping[str, Any]
 
@@ -98,11 +97,9 @@ def _problem(record: RunRecord) -> str:
         return DAMAGED.format(f"{name} is not what it should be")
     for place, lacking in _all_lacking(record):
         return DAMAGED.format(f"{place}.{lacking} is not what it should be")
-    if record.name == OF_DATA:
-        return DAMAGED.format(f"its agent is called {OF_DATA!r}, as a row of every table")
     for text in (record.name, record.experiment, record.task["name"]):
-        if not text or one_line(text) != text:
-            return DAMAGED.format(f"the name {text!r} cannot be told from others by eye")
+        if why := no_name(text):
+            return DAMAGED.format(why)
     if record.status == "done" and not (record.evaluations and record.checkpoint):
         return DAMAGED.format("it is done, and has no evaluation or no checkpoint")
     scores = [record.data["mean_score"], *(one["score"] for one in record.evaluations)]

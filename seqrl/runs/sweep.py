@@ -160,6 +160,8 @@ def _lines(file: Path) -> list[dict[str, str]]:
 
 def _check_scores(sweep: Sweep) -> None:
     low, high = sweep.about["reference_minimum"], sweep.about["reference_maximum"]
+    if low and not float(low) < float(high):
+        raise ValueError(f"the reference minimum, {low}, is not below the maximum, {high}")
     for row in sweep.rows:
         worth = in_percent(row.return_, float(low), float(high)) if low else None
         if (worth is None) != (row.score is None) or not math.isclose(

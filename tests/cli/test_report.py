@@ -158,7 +158,7 @@ def test_places_that_are_none(seqrl: Run, results: Path) -> None:
 
 def test_what_was_left_out_is_in_the_caption(seqrl: Run, results: Path) -> None:
     """Whoever is sent the table alone must see that it is not of all files."""
-    assert "LEFT OUT: 1 file that could not be read, or contra" in seqrl("table", results).out
+    assert "LEFT OUT: 1 file that could not be counted." in seqrl("table", results).out
     next(results.rglob("seed-5-*.json")).unlink()
     assert "LEFT OUT" not in seqrl("table", results).out
 

@@ -135,6 +135,7 @@ def test_what_is_to_be_remembered(old: str, new: str, key: str) -> None:
         (",last,,", ",last,,the checkpoint was never chosen by evaluation return"),
         (",last,,", ",last,,Best evaluation of all agents in bold"),
         (",last,,", ",last,,hyperparameters copied from the official repository"),
+        (",last,,", ",last,,our own runs and not numbers from the DT paper"),
         (",last,,", ",,,we report the final checkpoint"),
         ("Hopper-v4", "gymnasium/Hopper-v4"),
         ("Hopper-v4", "hopper-v4"),
@@ -297,6 +298,13 @@ def test_the_middle_of_the_others(count: int) -> None:
             others = sorted(means[:n] + means[n + 1 :])
             looks = means[n] > 250 > others[len(others) // 2]
             assert ("scale" in keys(cell, "differs")) == looks, means
+
+
+def test_tabs_may_have_commas_between_them() -> None:
+    """And a line may end with a separator too many."""
+    text = "agent\ttask\tmean\tnotes\tseen (a, b)\nA\thopper-medium-v2\t3\t\t\t\n"
+    (cell,) = audit(text, "t.csv").cells
+    assert cell.mean == 3
 
 
 def test_capital_letters_make_no_other_task() -> None:

@@ -81,10 +81,18 @@ def test_without_all_lengths_a_decision_has_no_time(lost: int) -> None:
 
 def test_without_reference_it_is_the_return() -> None:
     """There is no score to show; nor of others on the same task, which stand beside it."""
-    records = [recorded([40, 50], reference=None), recorded([60, 70], name="DT")]
-    for series in all_series(records):
-        if series.y == "score" and series.points:
-            assert {point.agent: point.y for point in series.points} == {"BC": 45, "DT": 65}
+    scored, failed = recorded([60, 70], name="DT"), recorded(reference=None)
+    for records, expected in (
+        ([recorded([40, 50], reference=None), scored], {"BC": 45, "DT": 65}),
+        ([failed, scored], {"DT": 65}),
+    ):
+        table = score_table(records, mixed={"environment"})
+        for series in all_series(records):
+            if series.y != "score":
+                assert series.unit(TASK, table) == series.y
+                continue
+            assert series.unit(TASK, table) == "return"
+            assert not series.points or {p.agent: p.y for p in series.points} == expected
 
 
 def test_profiles_need_five_seeds() -> None:

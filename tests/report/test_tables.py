@@ -226,7 +226,7 @@ def test_a_copied_seed_is_no_seed() -> None:
 def test_a_copied_run_under_another_seed_is_no_seed() -> None:
     """Whoever makes its seeds, hash and checkpoint anew forgets that no two runs get the same; but
     where most episodes get nothing, or the same, two seeds may."""
-    for returns in ([1.5, 2.5, 3.5], [0.0, 0.0, 1.0], [1.5, 2.5]):
+    for returns in ([1.5, 2.5, 3.5], [0.0, 0.0, 1.0], [1.5, 2.5], [8.0, 9.0, 10.0]):
         both = [recorded(returns), recorded(returns, seed=1)]
         if returns == [1.5, 2.5, 3.5]:
             with pytest.raises(SeqrlError, match=r"seed 0 .*seed 1 .* same returns in all 3"):

@@ -88,6 +88,13 @@ def test_what_a_run_writes_is_no_contradiction() -> None:
         (lambda r: r["evaluations"][1]["episodes"][0].update(length=1001), "1001 steps, of 1000"),
         (lambda r: r["evaluations"][1]["episodes"][0].update(outside=-1), "outside the bins"),
         (lambda r: r["agent"].update(target=80.0, **{"is": "mine:Own"}), ""),
+        (
+            lambda r: [
+                r["agent"].update({"is": "mine:Optimist", "target": "best_in_data"}),
+                r["facts"].update(target_rule="best_in_data"),
+            ],
+            "",
+        ),
         (lambda r: r["agent"].update(target=90.0), ""),
         (lambda r: r["agent"].update(target="best_in_data"), "target is best_in_data, and its ru"),
         (lambda r: r["data"].update(best_return=40.0), "such a mean and best return"),

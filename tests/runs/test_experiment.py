@@ -179,9 +179,23 @@ def test_all_mistakes_are_listed_at_once() -> None:
             ],
         )
     said = str(refusal.value)
-    assert "No agent can be called 'data'" in said and "The agent's name 'a b': use" in said
+    assert "agents: nothing is called 'data'" in said and "The agent's name 'a b': use" in said
     assert "no such agent" in said and "no field 'contxt_steps'. It has: training, target" in said
     assert "training.updates is 'many'; it must be a whole number" in said
+
+
+def test_names_that_no_table_could_show(tmp_path: Path) -> None:
+    """They are refused before anything runs, not by the table in the end."""
+    file = tmp_path / "my  own.py"
+    file.write_text("")
+    with pytest.raises(SeqrlError, match="cannot be told from others"):
+        experiment_named(str(file))
+    (tmp_path / "mine.py").write_text(
+        "from seqrl.agents.behaviour_cloning import BehaviourCloning\n"
+        "class data(BehaviourCloning): ...\n"
+    )
+    with pytest.raises(SeqrlError, match="nothing is called 'data'"):
+        agent_named(f"{tmp_path / 'mine.py'}:data", experiment_named("quick"), "hopper-medium")
 
 
 @pytest.mark.parametrize("name", shipped())

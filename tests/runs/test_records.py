@@ -78,7 +78,7 @@ WRONG: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("agent", _changed(agent={"is": 3}), "agent.is is not"),
     ("data", _changed(data={}), "data.name is not"),
     ("no name", _changed(name=""), "the name '' cannot be told from others by eye"),
-    ("row", _changed(name="data"), "its agent is called 'data', as a row of every table"),
+    ("row", _changed(name="data"), "nothing is called 'data': every table has a row of that name"),
     ("space", _changed(name="BC "), "the name 'BC ' cannot be told"),
     ("invisible", _changed(name="B\u200bC"), "the name 'B.u200bC' cannot be told"),
     ("terminal", _changed(experiment="\x1b[2Jx"), "the name '.x1b.2Jx' cannot be told"),
@@ -178,6 +178,19 @@ def test_a_record_that_contradicts_itself_is_nowhere(
     assert list(seqrl.read_records(tmp_path)["seed"]) == [0]
     assert "contradicts itself: its returns make a score of 1.000" in caplog.text
     assert len(seqrl.read_records(files[1])) == 0
+    asked = records_below(tmp_path).matching(seed=1)
+    assert not asked.found and [one.file for one in asked.unread] == [files[1]]
+    assert records_below(tmp_path).matching(seed=0).unread == ()
+    with pytest.raises(SeqrlError, match="No record is of that kind"):
+        records_below(tmp_path).matching(seed=2)
+
+
+def test_a_file_that_counts_is_not_left_out(tmp_path: Path) -> None:
+    """Named by itself it is read, whatever it is called; the folder around it says otherwise."""
+    (file,) = write_all(tmp_path, recorded([1]))
+    mine = file.rename(file.with_name("mine.json"))
+    found = chosen_from([tmp_path, mine])
+    assert [one.file for one in found.found] == [mine] and not found.unread
 
 
 def test_they_are_chosen_by_name(tmp_path: Path) -> None:

@@ -112,6 +112,7 @@ def test_what_is_not_whole_is_not_read(tmp_path: Path) -> None:
         (whole[:-40], "."),
         (whole.replace("3.0,1.5", "3.0,9999.0"), "a return of 3 is no score of 9999.0"),
         (whole.replace("3.0,1.5", "3.0,"), "a return of 3 is no score of None"),
+        (whole.replace(",0.0,200.0,", ",200.0,200.0,"), "minimum, 200.0, is not below"),
         (whole.replace("training_seed", "seed_of_training"), "it has no column training_seed"),
         (whole.replace("checkpoint_sha256", "c"), "it has no column checkpoint_sha256"),
         (whole.replace(",3,", ",x,"), "invalid literal"),
