@@ -1,5 +1,6 @@
 """Which records a command is about: places, and what is chosen of them by name."""
 
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,7 +61,11 @@ def records_at(
     from seqrl.runs.records import chosen_from
 
     named = places or [Path("results")]
-    found = chosen_from(named).matching(
+    gc.disable()  # a thousand records are a million objects, none of which is garbage
+    there = chosen_from(named)
+    gc.freeze()
+    gc.enable()
+    found = there.matching(
         experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
     )
     left_out = [unread.why for unread in found.unread]

@@ -8,7 +8,7 @@ rounded, so that equal values give equal bytes on every machine.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from seqrl.report.html import Markup, tag, together
@@ -176,13 +176,22 @@ def _line(line: Line, places: Sequence[Place]) -> Markup:
 
 def strip(values: Sequence[float], low: float, high: float) -> Markup:
     """Draw many values as thin strokes on one line, from `low` to `high`."""
-    width, height = STRIP
     factor = (len(STROKES) - 1) / (high - low) if high > low else 0.0
     strokes = "".join([STROKES[int((value - low) * factor + 0.5)] for value in values])
-    return tag(
-        "svg", tag("path", d=strokes), class_="strip", viewBox=f"0 0 {width} {height}",
+    before, after = _around_strokes()
+    return Markup(f"{before}{strokes}{after}")
+
+
+@cache
+def _around_strokes() -> tuple[str, str]:
+    """Return what stands around the strokes of every strip."""
+    width, height = STRIP
+    strip = tag(
+        "svg", tag("path", d="strokes"), class_="strip", viewBox=f"0 0 {width} {height}",
         width=width, height=height, aria_hidden="true",
     )  # fmt: skip
+    before, _, after = strip.source.partition("strokes")
+    return before, after
 
 
 def swatch(style: int) -> Markup:

@@ -101,10 +101,7 @@ def _of_evaluation(one: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
     seeds = [episode["seed"] for episode in episodes]
     if seeds != _seeds(record.seed, record.task["name"], len(seeds)):
         yield f"its episodes did not begin as those of seed {record.seed} do"
-    lengths, outside = (
-        [count for episode in episodes if (count := episode.get(name)) is not None]
-        for name in ("length", "outside")
-    )
+    lengths, outside = _known(episodes, "length"), _known(episodes, "outside")
     horizon = record.task["horizon"]
     if lengths and not 1 <= min(lengths) <= max(lengths) <= horizon:
         yield f"it has episodes of {min(lengths)} to {max(lengths)} steps, of {horizon} at most"
@@ -117,6 +114,12 @@ def _of_evaluation(one: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
         yield f"its episodes have a mean return of {mean:,.3f}, and it says another"
     if reference and not _close(score := _score(mean, reference), one["score"]):
         yield f"its returns make a score of {score:,.3f}, and it says another"
+
+
+def _known(episodes: Sequence[Mapping[str, Any]], name: str) -> Sequence[int]:
+    """Return a column of numbers; older records may lack some of them."""
+    found: list[Any] = [episode.get(name) for episode in episodes]
+    return [value for value in found if value is not None] if None in found else found
 
 
 @cache
