@@ -34,9 +34,12 @@ def ranges(numbers: Iterable[int]) -> str:
 
 def one_line(text: str) -> str:
     """Return text in one line, with what cannot be seen as Python would write it."""
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in " ".join(text.split())
+        for letter in line
     )
 
 

@@ -253,13 +253,10 @@ def _estimated(found: Estimate) -> dict[str, float | None]:
 def series_as_csv(series: Series, summary: Summary) -> str:
     """Write one row a point, with all that its number must not be told without; which may not take
     the place of the point's own numbers."""
-    of = {record.hash[:8]: record for record in summary.records}
+    of = {record.hash[:8]: _about_run(record, series) for record in summary.records}
     rows = []
     for point in series.points:
-        record = of[point.hash]
-        known = {f"run_{key}" if key == "updates" else key: v for key, v in about([record]).items()}
-        if series.all_checkpoints:
-            known["checkpoint_rule"] = "each that was evaluated"
+        known = of[point.hash]
         own = {
             "task": point.task,
             "agent": point.agent,
@@ -269,9 +266,15 @@ def series_as_csv(series: Series, summary: Summary) -> str:
             **({"unit": _unit(summary, point.task)} if series.y == "score" else {}),
         }
         assert not own.keys() & known.keys()
-        machine = {key: record.machine.get(key) for key in ("processor", "threads")}
-        rows.append({**own, **known, **machine})
+        rows.append({**own, **known})
     return rows_as_csv(rows)
+
+
+def _about_run(record: RunRecord, series: Series) -> dict[str, Any]:
+    known = {f"run_{key}" if key == "updates" else key: v for key, v in about([record]).items()}
+    if series.all_checkpoints:
+        known["checkpoint_rule"] = "each that was evaluated"
+    return {**known, **{key: record.machine.get(key) for key in ("processor", "threads")}}
 
 
 def _unit(summary: Summary, task: str) -> str:
