@@ -33,7 +33,7 @@ from tests.data.making import layout, write_hdf5
 CONTENT = np.random.default_rng(0).bytes(300_000)
 OTHER = np.random.default_rng(1).bytes(250_000)
 STALL = 1.0
-"""Seconds after which a download here counts as stalled; a busy machine may pause for a few tenths."""
+"""Seconds after which a download here counts as stalled; busy machines pause for some tenths."""
 
 Behave = Callable[["Handler"], None]
 
