@@ -62,9 +62,11 @@ def records_at(
 
     named = places or [Path("results")]
     gc.disable()  # a thousand records are a million objects, none of which is garbage
-    there = chosen_from(named)
-    gc.freeze()
-    gc.enable()
+    try:
+        there = chosen_from(named)
+        gc.freeze()
+    finally:
+        gc.enable()
     found = there.matching(
         experiment=experiment, task=task, agent=agent, changed=changed, seed=seed
     )

@@ -123,8 +123,7 @@ def _figure(
     lines = caption.split("\n")
     with seaborn.axes_style("ticks"), seaborn.plotting_context("paper"):
         height = PANEL_INCHES * rows + 0.9 + 0.115 * sum(1 + len(line) // 125 for line in lines)
-        size = INCHES, height
-        figure = Figure(figsize=size, dpi=DOTS_AN_INCH, layout="constrained")
+        figure = Figure(figsize=(INCHES, height), dpi=DOTS_AN_INCH, layout="constrained")
         alike = series.name == "seconds-per-decision"
         grid = figure.subplots(rows, columns, squeeze=False, sharey=alike).ravel()
         for unused in grid[count:]:

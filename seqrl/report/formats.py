@@ -139,7 +139,7 @@ def _row(summary: Summary, agent: str, task: str) -> dict[str, Any]:
     return {
         "task": task,
         "agent": agent,
-        "unit": _unit(summary, task),
+        "unit": summary.table.unit(task),
         **_numbers(cell),
         "failed": cell.failed,
         "missing": cell.missing,
@@ -263,7 +263,7 @@ def series_as_csv(series: Series, summary: Summary) -> str:
             "seed": point.seed,
             **({series.x.replace(" ", "_"): point.x} if series.x else {}),
             series.y.replace(" ", "_"): point.y,
-            **({"unit": _unit(summary, point.task)} if series.y == "score" else {}),
+            **({"unit": summary.table.unit(point.task)} if series.y == "score" else {}),
         }
         assert not own.keys() & known.keys()
         rows.append({**own, **known})
@@ -275,10 +275,6 @@ def _about_run(record: RunRecord, series: Series) -> dict[str, Any]:
     if series.all_checkpoints:
         known["checkpoint_rule"] = "each that was evaluated"
     return {**known, **{key: record.machine.get(key) for key in ("processor", "threads")}}
-
-
-def _unit(summary: Summary, task: str) -> str:
-    return "return" if task in summary.table.in_returns else "score"
 
 
 def profile_as_csv(points: Sequence[ProfilePoint], summary: Summary) -> str:

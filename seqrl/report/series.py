@@ -62,7 +62,7 @@ class Series:
 
     def unit(self, task: str, table: ScoreTable) -> str:
         """Return what y is on a task: returns, where there are no scores."""
-        return "return" if self.y == "score" and task in table.in_returns else self.y
+        return table.unit(task) if self.y == "score" else self.y
 
 
 def all_series(records: Iterable[RunRecord]) -> list[Series]:

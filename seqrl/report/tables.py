@@ -137,6 +137,10 @@ class ScoreTable:
     experiments: Mapping[str, frozenset[str]]
     """By agent, those that its records come from."""
 
+    def unit(self, task: str) -> str:
+        """Say what the numbers of a column are."""
+        return "return" if task in self.in_returns else "score"
+
     @property
     def can_be_summed_up(self) -> bool:
         """Say whether a number over all tasks means anything."""

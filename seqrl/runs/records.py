@@ -152,38 +152,33 @@ def records_below(results: Path) -> Records:
             ) from error
     if not is_folder:
         raise DataError(f"{results} is neither a folder nor a file that could be read twice.")
-    found: list[Found] = []
-    unread: list[Unread] = []
-    for file in _files(results / "runs", unread):
-        one = _read(file, in_its_place=True)
-        if isinstance(one, Unread):
-            unread.append(one)
-        else:
-            found.append(one)
-    return Records(
-        found=tuple(sorted(found, key=_place)),
-        unread=tuple(sorted(unread, key=lambda one: one.file)),
-    )
+    return _records(_below(results / "runs"))
 
 
 def chosen_from(places: Iterable[Path]) -> Records:
     """Read results folders and single records; a file that is named twice is there once."""
-    found: dict[object, Found] = {}
-    unread: dict[object, Unread] = {}
+    read: dict[object, Found | Unread] = {}
     for place in places:
-        if not is_file(place):
-            there = records_below(place)
-        elif isinstance(one := _read(place), Found):
-            there = Records(found=(one,), unread=())
+        if is_file(place):
+            ones: list[Found | Unread] = [_read(place)]
         else:
-            there = Records(found=(), unread=(one,))
-        found |= {_itself(one.file): one for one in there.found}
-        unread |= {_itself(one.file): one for one in there.unread}
+            there = records_below(place)
+            ones = [*there.found, *there.unread]
+        for one in ones:
+            file = _itself(one.file)
+            if isinstance(one, Found) or not isinstance(read.get(file), Found):
+                read[file] = one  # what counts by one name is not left out by another
+    return _records(read.values())
+
+
+def _records(read: Iterable[Found | Unread]) -> Records:
+    """Put in order what was read."""
+    all_ = [*read]
+    found = [one for one in all_ if isinstance(one, Found)]
+    unread = [one for one in all_ if isinstance(one, Unread)]
     return Records(
-        found=tuple(sorted(found.values(), key=_place)),
-        unread=tuple(
-            sorted((unread[one] for one in unread.keys() - found), key=lambda one: one.file)
-        ),
+        found=tuple(sorted(found, key=_place)),
+        unread=tuple(sorted(unread, key=lambda one: one.file)),
     )
 
 
@@ -217,31 +212,32 @@ def _itself(file: Path) -> object:
     return known.st_dev, known.st_ino
 
 
-def _files(runs: Path, unread: list[Unread]) -> Iterator[Path]:
-    """Find the records; what looks like one, and is called or lies otherwise, is told."""
+def _below(runs: Path) -> Iterator[Found | Unread]:
+    """Read the records; what looks like one, and is called or lies otherwise, is told."""
     folders, depth = [runs] if runs.is_dir() else [], 0
     while folders:
-        inside = [found for folder in folders for found in _inside(folder, unread)]
+        inside: list[tuple[Path, bool]] = []
+        for folder in folders:
+            try:
+                inside += _inside(folder)
+            except DataError as error:
+                yield Unread(file=folder, why=str(error))
         for file, is_folder in inside:
             if depth == DEEP and NAME.fullmatch(file.name):
-                yield file
+                yield _read(file, in_its_place=True)
             elif not is_folder and (LIKE_ONE if depth < DEEP else ANY_JSON).fullmatch(file.name):
-                unread.append(Unread(file=file, why=ASTRAY.format(file)))
+                yield Unread(file=file, why=ASTRAY.format(file))
         folders = [file for file, is_folder in inside if is_folder]
         if depth >= DEEP:  # nothing is read there: links might lead back
             folders = [folder for folder in folders if not folder.is_symlink()]
         depth += 1
 
 
-def _inside(folder: Path, unread: list[Unread]) -> list[tuple[Path, bool]]:
+def _inside(folder: Path) -> list[tuple[Path, bool]]:
     """List a folder: what is there and not hidden, and whether it is a folder too."""
-    try:
-        with told_plainly(folder, "listing records", None), os.scandir(folder) as inside:
-            seen = [one for one in inside if not one.name.startswith(".")]
-            return sorted((Path(one), _is_folder(one)) for one in seen)
-    except DataError as error:
-        unread.append(Unread(file=folder, why=str(error)))
-        return []
+    with told_plainly(folder, "listing records", None), os.scandir(folder) as inside:
+        seen = [one for one in inside if not one.name.startswith(".")]
+        return sorted((Path(one), _is_folder(one)) for one in seen)
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

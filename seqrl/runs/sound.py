@@ -102,9 +102,9 @@ def _problem(record: RunRecord) -> str:
             return DAMAGED.format(why)
     if record.status == "done" and not (record.evaluations and record.checkpoint):
         return DAMAGED.format("it is done, and has no evaluation or no checkpoint")
-    scores = [record.data["mean_score"], *(one["score"] for one in record.evaluations)]
     if (reference := record.task["reference"]) and not reference["minimum"] < reference["maximum"]:
         return DAMAGED.format("the reference minimum is not below the maximum")
+    scores = [record.data["mean_score"], *(one["score"] for one in record.evaluations)]
     if any((score is None) == bool(record.task["reference"]) for score in scores):
         return DAMAGED.format("there are scores where there is no reference, or the reverse")
     if not all(one["episodes"] for one in record.evaluations):
