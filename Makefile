@@ -1,6 +1,6 @@
 # Every target builds or refreshes .venv by itself when it is missing or the versions changed.
 .DEFAULT_GOAL := help
-.PHONY: help install bench test check report verify format golden costs coverage fixtures clean
+.PHONY: help install bench test check report verify thousand format golden costs coverage fixtures clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -37,6 +37,9 @@ report: install  ## Write tables, figures and page of results/embedded again fro
 
 verify: install  ## Do the committed tables, figures and page follow from the committed records?
 	@PATH=$(BIN):$$PATH .ci/verify
+
+thousand: install  ## Measure how long table, page and figures of a thousand records take (a minute)
+	@$(BIN)/python tests/report/thousand.py
 
 format: install  ## Format the code, fix what can be fixed
 	@$(BIN)/ruff check --fix .

@@ -94,26 +94,25 @@ def figures(
     )
     summary = summary_of(records, mixed=kinds_in(mixed), left_out=left_out)
     table, caption = summary.table, summary.caption
-    todo: dict[str, tuple[Callable[[], Figure], str]] = {}
-    empty: dict[str, str] = {}
-    for series in all_series(summary.records):
-        if series.points:
-            numbers = series_as_csv(series, summary)
-            todo[series.name] = partial(chart, series, table, caption), numbers
-        else:
-            empty[series.name] = series.why_empty
+    all_ = all_series(summary.records)
+    shown = [series for series in all_ if series.points]
+    numbers = series_as_csv(shown, summary)
+    empty = {series.name: series.why_empty for series in all_ if not series.points}
+    todo: dict[str, Callable[[], Figure]] = {
+        series.name: partial(chart, series, table, caption) for series in shown
+    }
     if points := profiles(table):
-        numbers = profile_as_csv(points, summary)
-        todo["profiles"] = partial(profile_chart, points, table, caption), numbers
+        numbers["profiles"] = profile_as_csv(points, summary)
+        todo["profiles"] = partial(profile_chart, points, table, caption)
     else:
         empty["profiles"] = "they need five seeds of every task, of one kind of data"
     files: dict[str, str | bytes] = {}
     with shown_progress() as progress:
-        for done, (name, (drawn, numbers)) in enumerate(todo.items()):
+        for done, (name, drawn) in enumerate(todo.items()):
             progress("drawing", done, len(todo), "figures", name)
             figure = drawn()
             files |= {f"{name}.{kind}": picture(figure, kind, caption) for kind in ("png", "svg")}
-            files[f"{name}.csv"] = numbers
+            files[f"{name}.csv"] = numbers[name]
         progress("drawing", len(todo), len(todo), "figures")
     for file, content in files.items():  # together: a kill should not leave half of them old
         write(out / file, content)

@@ -25,15 +25,15 @@ def run_details(record: RunRecord, name: str, ends: tuple[float, float]) -> Mark
     return tag(
         "details",
         tag("summary", _line(record), class_="bad" if record.status == "failed" else None),
-        tag("div", *_inside(record, [*map(_returns, record.evaluations)], ends), class_="inside"),
+        tag("div", *_inside(record, ends), class_="inside"),
         id=name,
     )
 
 
 def ends_of(records: Sequence[RunRecord]) -> tuple[float, float]:
     """Return the least and the most return of all their episodes."""
-    returns = [value for record in records for one in record.evaluations for value in _returns(one)]
-    return min(returns, default=0.0), max(returns, default=0.0)
+    returns = [columns["return"] for record in records for columns in record.columns]
+    return min(map(min, returns), default=0.0), max(map(max, returns), default=0.0)
 
 
 def _line(record: RunRecord) -> str:
@@ -47,15 +47,12 @@ def _line(record: RunRecord) -> str:
     return f"{said}: score {one_decimal(record.score)}"
 
 
-def _inside(
-    record: RunRecord, returns: Sequence[Sequence[float]], ends: tuple[float, float]
-) -> list[Markup]:
+def _inside(record: RunRecord, ends: tuple[float, float]) -> list[Markup]:
     said = [tag("p", record.caption(), class_="note")]
     if record.error:
         said.append(tag("pre", "\n" + record.error))
     if record.evaluations:
-        said += [_evaluations(record, returns, ends), *_curve(record)]
-        said.append(_every_return(record, returns))
+        said += [_evaluations(record, ends), *_curve(record), _every_return(record)]
     about = {
         "hash": record.hash,
         "experiment": record.experiment,
@@ -82,10 +79,9 @@ def _head() -> Markup:
     return tag("thead", tag("tr", *(tag("th", title, scope="col") for title in HEAD)))
 
 
-def _evaluations(
-    record: RunRecord, returns: Sequence[Sequence[float]], ends: tuple[float, float]
-) -> Markup:
-    rows = [_evaluation(*both, ends) for both in zip(record.evaluations, returns, strict=True)]
+def _evaluations(record: RunRecord, ends: tuple[float, float]) -> Markup:
+    both = zip(record.evaluations, record.columns, strict=True)
+    rows = [_evaluation(one, columns, ends) for one, columns in both]
     least, most = map(one_decimal, ends)
     return scrolled(
         tag(
@@ -103,9 +99,9 @@ def _evaluations(
 
 
 def _evaluation(
-    one: Mapping[str, Any], returns: Sequence[float], ends: tuple[float, float]
+    one: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], ends: tuple[float, float]
 ) -> Markup:
-    fell = [episode.get("terminated") for episode in one["episodes"]]
+    returns, fell = columns["return"], columns["terminated"]
     cells = (
         one_decimal(one["score"]),
         one_decimal(one["return"]),
@@ -138,14 +134,14 @@ def _curve(record: RunRecord) -> list[Markup]:
     return [lines(title, told, [line], Axis(title="updates", also=(0,)), Axis(title=what))]
 
 
-def _every_return(record: RunRecord, returns: Sequence[Sequence[float]]) -> Markup:
-    number = sum(map(len, returns))
+def _every_return(record: RunRecord) -> Markup:
+    number = sum(len(columns["return"]) for columns in record.columns)
     return tag(
         "details",
         tag("summary", f"Returns of all {counted(number, 'episode')}"),
         *(
-            tag("p", f"After {_after(one)} updates: {_list(own)}", class_="returns")
-            for one, own in zip(record.evaluations, returns, strict=True)
+            tag("p", f"After {_after(one)} updates: {_list(columns['return'])}", class_="returns")
+            for one, columns in zip(record.evaluations, record.columns, strict=True)
         ),
     )
 
@@ -157,10 +153,6 @@ def _after(one: Mapping[str, Any]) -> str:
 
 def _list(returns: Sequence[float]) -> str:
     return ", ".join([f"{value:z.1f}" for value in returns])
-
-
-def _returns(one: Mapping[str, Any]) -> list[float]:
-    return [episode["return"] for episode in one["episodes"]]
 
 
 # ---- plain data ----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
 from typing import Any, Literal, get_args
@@ -250,13 +250,18 @@ def _estimated(found: Estimate) -> dict[str, float | None]:
 # ---- what figures show ---------------------------------------------------------------------------
 
 
-def series_as_csv(series: Series, summary: Summary) -> str:
-    """Write one row a point, with all that its number must not be told without; which may not take
-    the place of the point's own numbers."""
-    of = {record.hash[:8]: _about_run(record, series) for record in summary.records}
+def series_as_csv(all_series: Iterable[Series], summary: Summary) -> dict[str, str]:
+    """Write each series, by its name: one row a point, with all that its number must not be told
+    without."""
+    runs = {record.hash[:8]: _about_run(record) for record in summary.records}
+    return {one.name: _series(one, summary, runs) for one in all_series}
+
+
+def _series(series: Series, summary: Summary, runs: Mapping[str, Mapping[str, Any]]) -> str:
+    also = {"checkpoint_rule": "each that was evaluated"} if series.all_checkpoints else {}
     rows = []
     for point in series.points:
-        known = of[point.hash]
+        known = {**runs[point.hash], **also}
         own = {
             "task": point.task,
             "agent": point.agent,
@@ -265,15 +270,13 @@ def series_as_csv(series: Series, summary: Summary) -> str:
             series.y.replace(" ", "_"): point.y,
             **({"unit": summary.table.unit(point.task)} if series.y == "score" else {}),
         }
-        assert not own.keys() & known.keys()
+        assert not own.keys() & known.keys(), "a run's number in the place of a point's"
         rows.append({**own, **known})
     return rows_as_csv(rows)
 
 
-def _about_run(record: RunRecord, series: Series) -> dict[str, Any]:
+def _about_run(record: RunRecord) -> dict[str, Any]:
     known = {f"run_{key}" if key == "updates" else key: v for key, v in about([record]).items()}
-    if series.all_checkpoints:
-        known["checkpoint_rule"] = "each that was evaluated"
     return {**known, **{key: record.machine.get(key) for key in ("processor", "threads")}}
 
 

@@ -155,7 +155,7 @@ def seconds(records: Sequence[RunRecord]) -> Series:
 
     def values(record: RunRecord) -> list[tuple[Number, float]]:
         last = record.evaluations[-1]
-        lengths = [episode.get("length") for episode in last["episodes"]]
+        lengths = record.columns[-1]["length"]
         known = last["seconds"] and None not in lengths
         return [(None, last["seconds"] / sum(lengths))] if known else []
 

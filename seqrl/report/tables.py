@@ -256,10 +256,7 @@ def _cell(records: Sequence[RunRecord], seeds: set[int], in_returns: bool) -> Ce
         failed=len(records) - len(done),
         missing=len(seeds - {record.seed for record in records}),
         played={
-            record.seed: (
-                environment_of(record),
-                *(episode["seed"] for episode in record.evaluations[-1]["episodes"]),
-            )
+            record.seed: (environment_of(record), *record.columns[-1]["seed"])
             for record in records
             if record.status == "done"
         },

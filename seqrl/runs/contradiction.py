@@ -32,8 +32,8 @@ def _contradictions(record: RunRecord) -> Iterator[str]:
     yield from _of_data(record)
     if record.status == "done":
         yield from _of_training(record)
-        for one in record.evaluations:
-            yield from _of_evaluation(one, record)
+        for one, columns in zip(record.evaluations, record.columns, strict=True):
+            yield from _of_evaluation(one, columns, record)
 
 
 def _of_conditions(record: RunRecord) -> Iterator[str]:
@@ -92,16 +92,16 @@ def _of_training(record: RunRecord) -> Iterator[str]:
         yield f"it has {len(evaluations)} evaluations, and {planned} were planned"
 
 
-def _of_evaluation(one: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
-    episodes, reference = one["episodes"], record.task["reference"]
+def _of_evaluation(
+    one: Mapping[str, Any], columns: Mapping[str, Sequence[Any]], record: RunRecord
+) -> Iterator[str]:
+    returns, reference = columns["return"], record.task["reference"]
     planned = record.identity["evaluation"]["episodes"]
-    numbers = [episode["number"] for episode in episodes]
-    if len(numbers) != planned or numbers != [*range(len(numbers))]:
+    if len(returns) != planned or columns["number"] != tuple(range(len(returns))):
         yield f"it has other episodes than the {planned} that were planned"
-    seeds = [episode["seed"] for episode in episodes]
-    if seeds != _seeds(record.seed, record.task["name"], len(seeds)):
+    if columns["seed"] != _seeds(record.seed, record.task["name"], len(returns)):
         yield f"its episodes did not begin as those of seed {record.seed} do"
-    lengths, outside = _known(episodes, "length"), _known(episodes, "outside")
+    lengths, outside = _known(columns["length"]), _known(columns["outside"])
     horizon = record.task["horizon"]
     if lengths and not 1 <= min(lengths) <= max(lengths) <= horizon:
         yield f"it has episodes of {min(lengths)} to {max(lengths)} steps, of {horizon} at most"
@@ -109,22 +109,21 @@ def _of_evaluation(one: Mapping[str, Any], record: RunRecord) -> Iterator[str]:
         yield "it counts fewer than no numbers outside the bins"
     if (one["seconds"] or 0) < 0:
         yield "it was played in less than no time"
-    mean = math.fsum([episode["return"] for episode in episodes]) / len(episodes)
+    mean = math.fsum(returns) / len(returns)
     if not _close(mean, one["return"]):
         yield f"its episodes have a mean return of {mean:,.3f}, and it says another"
     if reference and not _close(score := _score(mean, reference), one["score"]):
         yield f"its returns make a score of {score:,.3f}, and it says another"
 
 
-def _known(episodes: Sequence[Mapping[str, Any]], name: str) -> Sequence[int]:
-    """Return a column of numbers; older records may lack some of them."""
-    found: list[Any] = [episode.get(name) for episode in episodes]
-    return [value for value in found if value is not None] if None in found else found
+def _known(column: Sequence[int | None]) -> Sequence[int]:
+    """Return the numbers of a column; older records may lack some of them."""
+    return [value for value in column if value is not None]
 
 
 @cache
 def _seeds(seed: int, task: str, episodes: int) -> Sequence[int]:
-    return [environment_seed(seed, task, number) for number in range(episodes)]
+    return tuple(environment_seed(seed, task, number) for number in range(episodes))
 
 
 def _score(mean: float, reference: Mapping[str, Any]) -> float:

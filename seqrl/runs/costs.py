@@ -209,7 +209,7 @@ def measured_here(records: Iterable[RunRecord], threads: int = 1) -> list[Here]:
             precision=record.training["precision"],
             updates_per_second=record.training["updates_per_second"],
             playing=record.evaluations[-1]["seconds"],
-            lengths=[episode["length"] for episode in record.evaluations[-1]["episodes"]],
+            lengths=[*record.columns[-1]["length"]],
         )
         for record in records
         if record.status == "done" and record.machine == this

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
 from statistics import stdev
 from typing import Any, Literal
@@ -17,6 +19,9 @@ FORMAT = 1
 PROTOCOL = 2
 """Raised whenever a change moves the numbers that equal settings give. 2: 25 rows are played
 together, not 16, which moves last bits."""
+
+PLAYED = ("number", "seed", "return", "length", "terminated", "outside")
+"""What an evaluation says of each episode."""
 
 OF_DATA = "data"
 """What tables call the row of the data themselves; no agent is called so."""
@@ -70,11 +75,15 @@ class RunRecord:
         """Mean return of the last checkpoint."""
         return self.evaluations[-1]["return"] if self.evaluations else None
 
+    @cached_property
+    def columns(self) -> Sequence[Mapping[str, Sequence[Any]]]:
+        """What all episodes of an evaluation say, by field; None is what an older record lacks."""
+        return [_columns(one["episodes"]) for one in self.evaluations]
+
     @property
-    def returns(self) -> list[float]:
+    def returns(self) -> Sequence[float]:
         """Of the last checkpoint, episode by episode."""
-        last = self.evaluations[-1]["episodes"] if self.evaluations else []
-        return [episode["return"] for episode in last]
+        return self.columns[-1]["return"] if self.evaluations else ()
 
     @property
     def deviation(self) -> float | None:
@@ -118,6 +127,14 @@ class RunRecord:
             + f"; seqrl {versions['seqrl']} (protocol {self.identity['protocol']}), torch "
             f"{versions['torch']}, gymnasium {versions['gymnasium']}, mujoco {versions['mujoco']}."
         )
+
+
+def _columns(episodes: Sequence[Mapping[str, Any]]) -> Mapping[str, Sequence[Any]]:
+    try:
+        rows = [*map(itemgetter(*PLAYED), episodes)]
+    except KeyError:
+        rows = [tuple(one.get(name) for name in PLAYED) for one in episodes]
+    return dict(zip(PLAYED, zip(*rows, strict=True) if rows else [()] * len(PLAYED), strict=True))
 
 
 def no_name(text: str) -> str:

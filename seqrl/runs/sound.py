@@ -4,7 +4,6 @@ import math
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -131,18 +130,14 @@ def _all_lacking(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield from (("checkpoint", name) for name in _lacking(record.checkpoint, CHECKPOINT))
     for evaluation in record.evaluations:
         yield from (("evaluations", name) for name in _lacking(evaluation, EVALUATION))
-        yield from (("episodes", name) for name in _wrong_columns(evaluation["episodes"]))
+    for columns in record.columns:
+        yield from (("episodes", name) for name in _wrong_columns(columns))
 
 
-def _wrong_columns(episodes: Sequence[Inside]) -> list[str]:
+def _wrong_columns(columns: Mapping[str, Sequence[Any]]) -> list[str]:
     """Name the fields of episodes that are not what they should be."""
-    try:
-        rows = [*map(itemgetter(*EPISODE), episodes)]
-    except KeyError:  # some may lack
-        rows = [tuple(one.get(name) for name in EPISODE) for one in episodes]
-    columns = dict(zip(EPISODE, zip(*rows, strict=True), strict=True)) if rows else {}
-    wrong = [name for name, column in columns.items() if not {*map(type, column)} <= EPISODE[name]]
-    returns = [] if wrong else columns.get("return", ())
+    wrong = [name for name, kinds in EPISODE.items() if not {*map(type, columns[name])} <= kinds]
+    returns = [] if wrong else columns["return"]
     if not (math.isfinite(sum(returns)) and max(map(abs, returns), default=0) < LARGEST):
         wrong.append("return")
     return wrong

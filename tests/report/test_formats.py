@@ -116,8 +116,9 @@ def test_figures_numbers_are_the_points() -> None:
     """Beside each stands what the run is of, and does not take the place of the point's own."""
     facts = {"target_rule": "given", "target_return": 90.0}
     summary = summary_of([evaluated([[20], [40]], facts=facts)])
-    found = {s.name: [*csv.DictReader(io.StringIO(series_as_csv(s, summary)))]
-             for s in all_series(summary.records) if s.points}  # fmt: skip
+    shown = [series for series in all_series(summary.records) if series.points]
+    written = series_as_csv(shown, summary)
+    found = {name: [*csv.DictReader(io.StringIO(text))] for name, text in written.items()}
     curve = found["learning-curves"]
     assert [(row["updates"], row["score"]) for row in curve] == [
         ("50000", "10.0"),

@@ -6,7 +6,7 @@ import random
 import html5lib
 import pytest
 
-from seqrl.report.html import Markup, escaped, tag, together
+from seqrl.report.html import Markup, each, escaped, tag, together
 
 HOSTILE = "<script>alert(1)</script>\"'&amp;</style>--><!--<img src=x onerror=alert(1)>]]>"
 
@@ -38,4 +38,6 @@ def test_only_markup_is_markup() -> None:
     inner = tag("b", "x")
     assert tag("p", inner, "<b>").source == "<p><b>x</b>&lt;b&gt;</p>"
     assert together("<", Markup("<br>")).source == "&lt;<br>"
+    assert each("td", ["1", "<b>", "2"]).source == "<td>1</td><td>&lt;b&gt;</td><td>2</td>"
+    assert each("td", ["1", "2"]).source == "<td>1</td><td>2</td>"
     assert tag("td", "1", class_="x", aria_label=HOSTILE, id=None).source.count('"') == 4

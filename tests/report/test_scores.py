@@ -66,6 +66,7 @@ def test_aggregates_by_hand() -> None:
     tasks = _tasks([0, 10, 20, 30], [40, 90, 140, 130])
     assert mean(tasks) == pytest.approx((15 + 100) / 2)
     assert median(_tasks([0, 2], [3, 5], [40, 60])) == pytest.approx(4)
+    assert median(_tasks([0, 2], [40, 60], [3, 5], [6, 8])) == pytest.approx(5.5)
     assert iqm(tasks) == pytest.approx((20 + 30 + 40 + 90) / 4)
     assert optimality_gap(tasks) == pytest.approx(100 - (0 + 10 + 20 + 30 + 40 + 90 + 200) / 8)
     assert profile(tasks, [-1, 20, 100]).tolist() == [1.0, 5 / 8, 2 / 8]
