@@ -22,7 +22,7 @@ _PUBLIC = {
     "Task": "seqrl.tasks.task",
     "Training": "seqrl.training.settings",
     "open_episodes": "seqrl.data.source",
-    "read_records": "seqrl.runs.records",
+    "read_records": "seqrl.runs.frame",
     "task_named": "seqrl.data.source",
     "when": "seqrl.runs.experiment",
 }

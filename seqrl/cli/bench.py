@@ -202,7 +202,7 @@ def _expect(board: "Board", results: Path, threads: int, doer: "Backend") -> Non
     from seqrl.runs.bench import costs
     from seqrl.runs.calibration import calibrate
     from seqrl.runs.costs import in_words, measured_here
-    from seqrl.runs.records import records_below
+    from seqrl.runs.finding import records_below
 
     waiting = board.of("waiting")
     done = len(board.jobs) - len(waiting)

@@ -58,7 +58,7 @@ def records_at(
     """Read the records of some places, and choose; and say how many files were left out, as they
     cannot be read or contradict themselves. Those are named."""
     from seqrl.errors import SeqrlError
-    from seqrl.runs.records import chosen_from
+    from seqrl.runs.finding import chosen_from
 
     named = places or [Path("results")]
     gc.disable()  # a thousand records are a million objects, none of which is garbage

@@ -59,7 +59,7 @@ def reproduce(
 
     Ends with status 0 if all is equal, 1 if not, 2 if it could not be asked.
     """
-    from seqrl.runs.records import is_file, record_at, records_below
+    from seqrl.runs.finding import is_file, record_at, records_below
     from seqrl.runs.reproduction import reproduce as reproduced
 
     found = record_at(named, None if is_file(Path(named)) else records_below(results))

@@ -50,7 +50,7 @@ def runs(
     """
     from seqrl.errors import SeqrlError
     from seqrl.runs.contradiction import contradiction
-    from seqrl.runs.records import is_file, record_at, records_below
+    from seqrl.runs.finding import is_file, record_at, records_below
     from seqrl.runs.unfinished import unfinished
 
     texts = named or []

@@ -18,9 +18,9 @@ from typing import Any
 from seqrl.cli.output import say
 from seqrl.evaluation import environment_seed
 from seqrl.progress import counted
+from seqrl.runs.finding import records_below
 from seqrl.runs.identity import hash_in
 from seqrl.runs.record import RunRecord, write_record
-from seqrl.runs.records import records_below
 from seqrl.tasks.task import in_percent
 
 COMMITTED = Path(__file__).parents[2] / "results" / "embedded"

@@ -17,9 +17,11 @@ from seqrl.agents.trajectory_transformer import TrajectoryTransformer
 from seqrl.errors import SeqrlError
 from seqrl.planning.settings import MostLikely
 from seqrl.runs.differences import between, from_defaults
+from seqrl.runs.finding import chosen_from, records_below
+from seqrl.runs.frame import COLUMNS
 from seqrl.runs.identity import hash_over
 from seqrl.runs.record import PROTOCOL
-from seqrl.runs.records import COLUMNS, Found, Records, Unread, chosen_from, records_below
+from seqrl.runs.records import Found, Records, Unread
 from seqrl.runs.run import run_one
 from seqrl.runs.unfinished import unfinished
 from tests.runs.making import small, spec_of, toy_source

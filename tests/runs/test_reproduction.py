@@ -20,8 +20,9 @@ from seqrl.errors import DataError, SeqrlError
 from seqrl.evaluation import Evaluation
 from seqrl.plain import class_at
 from seqrl.runs.agreement import Agreement, agreement, conditions
+from seqrl.runs.finding import record_at
 from seqrl.runs.record import RunRecord, read_record, write_record
-from seqrl.runs.records import Found, record_at
+from seqrl.runs.records import Found
 from seqrl.runs.reproduction import reproduce, spec_of
 from seqrl.runs.run import run_one
 from tests.runs.making import TRAINING, small, toy_source

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from seqrl.errors import DataError
+from seqrl.runs.finding import chosen_from
 from seqrl.runs.record import write_record
-from seqrl.runs.records import chosen_from
 from seqrl.runs.sound import read_sound
 from tests.runs.recorded import recorded, write_all
 
