@@ -1,17 +1,14 @@
 """Audit: which cells of anybody's table cannot be compared with others of their column, and why.
 
 A column is one task, whatever the version of its data. Three things are kept apart: what is known
-to differ, what is not said, and what is only to be remembered. Of sources that we know, see
-`published`, what a row does not say is looked up. Plain text in, plain text out.
+to differ, what is not said, and what is only to be remembered.
 """
 
-import csv
-import io
 import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from seqrl.errors import DataError
@@ -19,7 +16,6 @@ from seqrl.report.claims import (
     AN_INTERVAL,
     DELAYED,
     LAST,
-    NOTHING,
     OF_SEEDS,
     ONLINE,
     OVER_EPISODES,
@@ -30,30 +26,9 @@ from seqrl.report.claims import (
     environment_in,
     simulator_in,
 )
-from seqrl.report.published import COPIED, sources
+from seqrl.report.published import COPIED
+from seqrl.report.reported import VARIANTS, Reported, reported
 from seqrl.tasks.d4rl import BODIES
-
-COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "agent": ("agent",),
-    "task": ("task",),
-    "mean": ("mean",),
-    "error": ("error", "sd"),
-    "error_kind": ("error_kind",),
-    "seeds": ("n_seeds", "n"),
-    "episodes": ("episodes",),
-    "environment": ("environment",),
-    "checkpoint": ("checkpoint", "checkpoint_rule"),
-    "target": ("target", "target_rule"),
-    "fingerprint": ("fingerprint",),
-    "protocol": ("protocol",),
-    "unit": ("unit",),
-    "source": ("source_key", "source"),
-    "notes": ("notes",),
-}
-"""What may be said of a cell, and what its column may be called: as in published.csv, and ours."""
-NEEDED = ("agent", "task", "mean")
-VARIANTS = re.compile(r"[+|]")
-"""What stands between a task and what makes another one of it."""
 
 Weight = Literal["differs", "not said", "remember"]
 Who = tuple[str, str]
@@ -70,28 +45,10 @@ class Reason:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audited:
-    """One cell of somebody's table."""
+class Audited(Reported):
+    """A cell, and what stands against comparing it."""
 
-    line: int
-    """Of the file."""
-    said: Mapping[str, str]
-    """What is known of it, by the names of `COLUMNS`; empty where nothing is."""
-    mean: float
-    reasons: tuple[Reason, ...] = ()
-
-    @property
-    def column(self) -> str:
-        """The task, without family, version and `@` part of its data. What is said behind + or | is
-        another task: reward at the end only, another scale."""
-        name, *variants = VARIANTS.split(re.sub(r"@[^+|]*", "", self.said["task"].lower()))
-        short = re.sub(r"-v\d+$", "", name.partition("/")[2] if "/" in name else name)
-        return "+".join([short, *sorted(variants)])
-
-    @property
-    def body(self) -> str:
-        """The first word of the task."""
-        return self.column.partition("-")[0]
+    reasons: tuple[Reason, ...]
 
     @property
     def verdict(self) -> Weight | Literal["comparable"]:
@@ -112,11 +69,11 @@ class Audit:
 
 def audit(text: str, file: str) -> Audit:
     """Judge every cell of a table in CSV; `file` names it in messages."""
-    read = dict(_read(text, file))
+    read = dict(reported(text, file))
     cells = [cell for cell in read.values() if cell]
     if not cells:
         raise DataError(f"{file} has no cell with a number.")
-    columns: dict[str, list[Audited]] = {}
+    columns: dict[str, list[Reported]] = {}
     for cell in cells:
         columns.setdefault(cell.column, []).append(cell)
     in_shares = _in_shares(cells)
@@ -126,83 +83,14 @@ def audit(text: str, file: str) -> Audit:
     )
 
 
-# ---- reading -------------------------------------------------------------------------------------
-
-
-def _read(text: str, file: str) -> Iterator[tuple[int, Audited | None]]:
-    """Read line by line; nothing of one without a number."""
-    first = text.partition("\n")[0]
-    between = max(",;\t", key=first.count)
-    reader = csv.DictReader(io.StringIO(text), strict=True, delimiter=between)
-    try:
-        heads = [head.strip().lower() for head in reader.fieldnames or ()]
-        if twice := [head for head, count in Counter(heads).items() if count > 1 and head]:
-            raise DataError(f"{file} has two columns called {', '.join(twice)}: which one counts?")
-        names = {name: _found(heads, spelt) for name, spelt in COLUMNS.items()}
-        if missing := [name for name in NEEDED if names[name] is None]:
-            raise DataError(
-                f"{file} has no column {', '.join(missing)}. A table to audit is CSV with one row "
-                f"a cell and the columns {', '.join(NEEDED)}; it may also have "
-                f"{', '.join(COLUMNS[name][0] for name in COLUMNS if name not in NEEDED)}."
-            )
-        reader.fieldnames = heads
-        for row in reader:
-            if any(row.get(None) or ()):
-                raise DataError(
-                    f"{file}, line {reader.line_num} has more fields than the first line names."
-                )
-            yield reader.line_num, _cell(row, names, reader.line_num, file)
-    except csv.Error as error:
-        raise DataError(f"{file}, line {reader.line_num}: this is no CSV: {error}.") from error
-
-
-def _found(heads: Sequence[str], spelt: Sequence[str]) -> str | None:
-    return next((name for name in spelt if name in heads), None)
-
-
-def _cell(
-    row: Mapping[str, str | None], names: Mapping[str, str | None], line: int, file: str
-) -> Audited | None:
-    said = {name: (row.get(head) or "").strip() if head else "" for name, head in names.items()}
-    said |= {name: "" for name, value in said.items() if NOTHING.fullmatch(value)}
-    if not said["mean"]:
-        return None
-    for name in ("agent", "task"):
-        if not said[name]:
-            raise DataError(f"{file}, line {line}: there is no {name}.")
-    if "/" not in said["task"]:
-        said["task"] = re.sub(r"[_ ]", "-", said["task"])
-    if spread := re.fullmatch(r"(\S+)\s*(?:±|\+/-|\+-)\s*(\S+)", said["mean"]):
-        said["mean"], said["error"] = spread[1], said["error"] or spread[2]
-    try:
-        mean = float(said["mean"])
-        error = float(said["error"] or 0)
-    except ValueError as wrong:
-        raise DataError(f"{file}, line {line}: {wrong}.") from wrong
-    if not abs(mean) + abs(error) < float("inf"):
-        raise DataError(
-            f"{file}, line {line}: {said['mean']} ± {said['error']} is no finite number."
-        )
-    known = sources().get(said["source"], {})
-    if known and not COPIED.search(said["notes"]):
-        for name in ("seeds", "episodes", "checkpoint", "target", "environment"):
-            said[name] = said[name] or known.get(name, "")
-        if said["error"]:
-            said["error_kind"] = said["error_kind"] or known.get("error", "")
-    return Audited(line=line, said=said, mean=mean)
-
-
-# ---- judging -------------------------------------------------------------------------------------
-
-
-def _judged(column: Sequence[Audited], in_shares: Mapping[Who, int]) -> Iterator[Audited]:
+def _judged(column: Sequence[Reported], in_shares: Mapping[Who, int]) -> Iterator[Audited]:
     """Judge the cells of one column, each by itself and among the others."""
     found = {
         what: Counter(value for cell in column if (value := of(cell)))
         for what, of in COMPARED.items()
     }
     sizes = sorted(abs(cell.mean) for cell in column)
-    of_one: dict[Who, list[Audited]] = {}
+    of_one: dict[Who, list[Reported]] = {}
     for cell in column:
         of_one.setdefault(_who(cell), []).append(cell)
     for cell in column:
@@ -215,7 +103,7 @@ def _judged(column: Sequence[Audited], in_shares: Mapping[Who, int]) -> Iterator
         if again := [other for other in of_one[_who(cell)] if other is not cell]:
             where = f"line {again[0].line} is of the same agent, {again[0].mean:g}"
             reasons.append(Reason(weight="remember", key="twice", said=where))
-        yield replace(cell, reasons=tuple(reasons))
+        yield Audited(**vars(cell), reasons=tuple(reasons))
 
 
 def _against(own: str, counts: Counter[str]) -> str:
@@ -228,7 +116,7 @@ def _against(own: str, counts: Counter[str]) -> str:
     return f"here are also {', '.join(sorted(counts.keys() - {own}))}"
 
 
-def _data(cell: Audited) -> str:
+def _data(cell: Reported) -> str:
     task = cell.said["task"].lower()
     return task.removeprefix("d4rl/").replace("|", "+") if _versioned(task) else ""
 
@@ -237,7 +125,7 @@ def _versioned(task: str) -> bool:
     return bool(re.search(r"-v\d+(?:$|[+@|])", task)) or task.startswith("file/")
 
 
-COMPARED: Mapping[str, Callable[[Audited], str]] = {
+COMPARED: Mapping[str, Callable[[Reported], str]] = {
     "data": _data,
     "environment": lambda cell: environment_in(cell.said["environment"], cell.body),
     "simulator": lambda cell: simulator_in(cell.said["environment"]),
@@ -249,7 +137,7 @@ COMPARED: Mapping[str, Callable[[Audited], str]] = {
 """What all cells of a column must share, where it is known."""
 
 
-def _by_itself(cell: Audited) -> Iterator[Reason]:
+def _by_itself(cell: Reported) -> Iterator[Reason]:
     said = cell.said
     if COPIED.search(said["notes"]):
         yield Reason(
@@ -306,7 +194,7 @@ def _of_error(said: Mapping[str, str]) -> Iterator[Reason]:
         yield Reason(weight="remember", key="error", said=unsaid)
 
 
-def _in_shares(cells: Sequence[Audited]) -> dict[Who, int]:
+def _in_shares(cells: Sequence[Reported]) -> dict[Who, int]:
     """Return whose scores all lie between 0 and 1, and are not all 0; and how many they are."""
     of: dict[Who, list[float]] = {}
     for cell in cells:
@@ -318,11 +206,13 @@ def _in_shares(cells: Sequence[Audited]) -> dict[Who, int]:
     }
 
 
-def _who(cell: Audited) -> Who:
+def _who(cell: Reported) -> Who:
     return cell.said["source"], cell.said["agent"]
 
 
-def _scale(cell: Audited, sizes: Sequence[float], in_shares: Mapping[Who, int]) -> Iterator[Reason]:
+def _scale(
+    cell: Reported, sizes: Sequence[float], in_shares: Mapping[Who, int]
+) -> Iterator[Reason]:
     """Find numbers on another scale: shares of 1 among percent, and raw returns. One small number
     alone may as well be a bad score. `sizes` of the column are in order."""
     if "return" in cell.said["unit"].lower():
