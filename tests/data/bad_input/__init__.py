@@ -1,0 +1,1 @@
+"""Whatever is wrong with what people bring: a sentence that helps, status 2, nothing is lost."""
