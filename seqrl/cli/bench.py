@@ -143,7 +143,10 @@ def bench(
         board.begin()
         with shown_board(board):
             doer.run(launch)
-    _say_results(board, as_json)
+    try:
+        _say_results(board, as_json)
+    finally:  # also of records that no table would be made of
+        _say_failures(board)
     if board.of("failed"):
         raise typer.Exit(FAILED)
 
@@ -249,10 +252,14 @@ def _say_results(board: "Board", as_json: bool) -> None:
     # Whoever asks for two kinds of data or of targets in one launch has told that they may differ.
     summary = summary_of(records, asked, mixed={"data", "target"})
     say(as_markdown(replace(summary, blocks=summary.blocks[:1])))
-    for job in board.of("failed"):
-        said = f"{job.spec} failed: {board[job].error}"
-        remark(f"{said}\n  its traceback: seqrl runs {board[job].file}")
     for place in sorted({str(file.parent.parent) for file, _ in found}):
         say(f"  records, checkpoints, metrics  {place}")
-    if board.of("failed"):
+
+
+def _say_failures(board: "Board") -> None:
+    failed = board.of("failed")
+    for job in failed:
+        said = f"{job.spec} failed: {board[job].error}"
+        remark(f"{said}\n  its traceback: seqrl runs {board[job].file}")
+    if failed:
         remark("what failed is tried again by the same command.")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from seqrl.errors import SeqrlError
 from seqrl.evaluation import play
 from seqrl.runs.calibration import Speed
 from seqrl.runs.record import read_record
@@ -113,6 +114,15 @@ def test_a_failed_run_does_not_stop_the_others(
     def unlucky(*given: Any, seed: int, **more: Any) -> Any:
         return 1 / 0 if seed == 0 else play(*given, seed=seed, **more)
 
+    def refused(*_: Any, **__: Any) -> Any:
+        raise SeqrlError("These do not belong together.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("seqrl.runs.run.play", unlucky)
+        broken.setattr("seqrl.report.summary.summary_of", refused)
+        without_table = bench("--seeds", "1")
+    assert without_table.status == 2 and "do not belong together" in without_table.err
+    assert "seed 0 failed: ZeroDivisionError" in without_table.err
     with monkeypatch.context() as broken:
         broken.setattr("seqrl.runs.run.play", unlucky)
         ended = bench("--seeds", "3")
