@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from seqrl.progress import counted
+from seqrl.report.bootstrap import RESAMPLINGS
 from seqrl.report.coverage import Kind, coverage_of, measured_for
 from seqrl.report.published import block_for
-from seqrl.report.scores import RESAMPLINGS, Interval
+from seqrl.report.scores import Interval
 from seqrl.report.tables import AGGREGATES, ENOUGH, Cell, Estimate, Sample, ScoreTable
 from seqrl.runs.record import OF_DATA
 
@@ -277,7 +278,7 @@ def improvements(table: ScoreTable) -> Block | None:
 
 def about_profiles(table: ScoreTable) -> list[str]:
     """Say what the bands of performance profiles are."""
-    runs = [found for agent in table.agents if (found := table.runs_on_all(agent))]
+    runs = [*table.on_all.values()]
     said = held("profile", {(len(tasks[0]), len(tasks)) for tasks in runs})
     return [f"Bands, at the quartiles of scores: {line}" for line in said]
 

@@ -65,6 +65,7 @@ def _all() -> dict[tuple[str, int, int, str], float]:
         }
 
 
+@cache
 def coverage_of(kind: Kind, seeds: int, tasks: int = 1) -> Coverage | None:
     """Return what was measured; nothing where nothing was."""
     normal, real = (

@@ -1,10 +1,11 @@
 """Scores over seeds and tasks: what may be said of them, in a few formulas. Knows no record.
 
 The seed is the unit of replication: whoever comes here has averaged over episodes. Aggregates over
-seeds and tasks, and their intervals, are those of Agarwal et al., Deep Reinforcement Learning at
-the Edge of the Statistical Precipice (NeurIPS 2021, arXiv 2108.13264), with scores in percent.
+seeds and tasks, and their intervals (see `bootstrap`), are those of Agarwal et al., Deep
+Reinforcement Learning at the Edge of the Statistical Precipice (NeurIPS 2021, arXiv 2108.13264),
+with scores in percent.
 
-Letters: T tasks, R seeds of a task (they may differ from task to task), B resamplings.
+Letters: T tasks, R seeds of a task (they may differ from task to task).
 """
 
 import math
@@ -15,12 +16,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seqrl.seeds import seed_for
-
 COVERED = 0.95
 """What an interval is asked to cover."""
-
-RESAMPLINGS = 10_000
 EXPERT = 100.0
 """The score up to which a run can close the optimality gap."""
 
@@ -133,14 +130,17 @@ def profile(tasks: Tasks, above: ArrayLike) -> Float64:
 def improvement(first: Tasks, second: Tasks) -> Float64:
     """Return how probable it is that a run of the first beats one of the second, on a task drawn
     at random; a tie counts half."""
-    found = [
-        ((a[..., :, None] > b[..., None, :]) + 0.5 * (a[..., :, None] == b[..., None, :])).mean(
-            axis=(-2, -1)
-        )
-        for a, b in zip(first, second, strict=True)
-    ]
+    found = [wins(a, b).mean(axis=(-2, -1)) for a, b in zip(first, second, strict=True)]
     shares: Float64 = _stacked(found).mean(axis=-1)
     return shares
+
+
+def wins(first: Float64, second: Float64) -> Float64:
+    """Return for each pair of runs on one task 1 where the first is better, half where they tie:
+    [..., R, R]."""
+    mine, yours = first[..., :, None], second[..., None, :]
+    found: Float64 = (mine > yours) + 0.5 * (mine == yours)
+    return found
 
 
 def _means(tasks: Tasks) -> Float64:
@@ -150,38 +150,3 @@ def _means(tasks: Tasks) -> Float64:
 def _stacked(values: Sequence[Float64]) -> Float64:
     found: Float64 = np.stack(values, axis=-1)
     return found
-
-
-# ---- what other seeds would have changed ---------------------------------------------------------
-
-
-def resampled(
-    tasks: Tasks, generator: np.random.Generator, count: int = RESAMPLINGS
-) -> list[Float64]:
-    """Draw each task's seeds anew, with replacement, from that task's own: [..., B, R]."""
-    return [
-        task[..., generator.integers(task.shape[-1], size=(count, task.shape[-1]))]
-        for task in tasks
-    ]
-
-
-def bootstrap_interval(statistic: Statistic, *agents: Tasks) -> Interval:
-    """Return the stratified bootstrap's percentile interval of a statistic of one agent, or of
-    more, which are resampled independently. Equal scores give equal intervals, always."""
-    (found,) = bootstrap_intervals(lambda *drawn: statistic(*drawn)[..., None], *agents)
-    return found
-
-
-def bootstrap_intervals(statistic: Statistic, *agents: Tasks) -> list[Interval]:
-    """Return the same of a statistic that is several numbers."""
-    generator = np.random.default_rng(seed_for(0, "bootstrap"))
-    drawn = [resampled(tasks, generator) for tasks in agents]
-    low, high = percentiles(np.moveaxis(statistic(*drawn), -1, 0))
-    return [Interval(low=float(a), high=float(b)) for a, b in zip(low, high, strict=True)]
-
-
-def percentiles(values: Float64) -> tuple[Float64, Float64]:
-    """Return the ends of the middle 95 percent along the last axis."""
-    edge = 50 * (1 - COVERED)
-    low, high = np.percentile(values, [edge, 100 - edge], axis=-1)
-    return low, high

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqrl.report.belonging import in_order, in_returns
+from seqrl.report.bootstrap import profile_intervals
 from seqrl.report.coverage import Coverage, coverage_of
-from seqrl.report.scores import Interval, bootstrap_intervals, profile
+from seqrl.report.scores import Interval, profile
 from seqrl.report.tables import ScoreTable
 from seqrl.runs.record import RunRecord
 
@@ -194,12 +195,10 @@ def _rounded(value: float) -> float:
 def profiles(table: ScoreTable) -> list[ProfilePoint]:
     """Return performance profiles, of agents with enough seeds of every task."""
     found = []
-    for agent in table.agents:
-        if (runs := table.runs_on_all(agent)) is None:
-            continue
+    for agent, runs in table.on_all.items():
         intervals: Sequence[Interval | None] = [None] * len(THRESHOLDS)
         if known := coverage_of("profile", len(runs[0]), len(runs)):
-            intervals = bootstrap_intervals(lambda drawn: profile(drawn, THRESHOLDS), runs)
+            intervals = profile_intervals(runs, THRESHOLDS)
         found += [
             ProfilePoint(
                 agent=agent,

@@ -18,6 +18,7 @@ import numpy as np
 
 from seqrl.data.whole import replace_file
 from seqrl.progress import Progress, silent
+from seqrl.report.bootstrap import percentiles, resampled
 from seqrl.report.coverage import FILE, Kind, Measured, Population, in_words
 from seqrl.report.per_seed import per_seed
 from seqrl.report.scores import (
@@ -27,9 +28,7 @@ from seqrl.report.scores import (
     iqm,
     median,
     optimality_gap,
-    percentiles,
     profile,
-    resampled,
     t_intervals,
 )
 from seqrl.seeds import seed_for

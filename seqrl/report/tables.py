@@ -6,6 +6,7 @@ Numbers only: `blocks` says them in words, `formats` writes them.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import fmean
 from typing import Any
 
@@ -22,13 +23,13 @@ from seqrl.report.belonging import (
     refuse_mixed_column,
     refuse_mixed_data,
 )
+from seqrl.report.bootstrap import improvement_interval, intervals
 from seqrl.report.coverage import Coverage, coverage_of
 from seqrl.report.coverage import Kind as IntervalKind
 from seqrl.report.scores import (
     Interval,
     Statistic,
     Tasks,
-    bootstrap_interval,
     deviation,
     differences,
     improvement,
@@ -171,27 +172,42 @@ class ScoreTable:
 
     def aggregates(self, agent: str) -> dict[IntervalKind, Estimate]:
         """Sum up an agent's runs on all tasks, if it has enough of them."""
-        runs = self.runs_on_all(agent)
-        if runs is None:
+        if agent not in self.on_all:
             return {}
-        return {kind: _estimate(kind, of, runs) for kind, of in AGGREGATES.items()}
+        runs = self.on_all[agent]
+        known = {kind: coverage_of(kind, len(runs[0]), len(runs)) for kind in AGGREGATES}
+        ends = intervals({kind: of for kind, of in AGGREGATES.items() if known[kind]}, runs)
+        return {
+            kind: Estimate(value=float(of(runs)), interval=ends.get(kind), coverage=known[kind])
+            for kind, of in AGGREGATES.items()
+        }
 
     def improvement(self, first: str, second: str) -> Estimate | None:
         """Return how probable it is that a run of the first beats one of the second, if both have
         enough of them."""
-        runs = [self.runs_on_all(first), self.runs_on_all(second)]
-        given = [tasks for tasks in runs if tasks is not None]
-        return _estimate("improvement", improvement, *given) if len(given) == 2 else None
-
-    def runs_on_all(self, agent: str) -> Tasks | None:
-        """Return the scores of the seeds that are done on every task, if there are enough."""
-        seeds = [*self.over_tasks(agent).values]
-        if len(seeds) < ENOUGH or not self.can_be_summed_up:
+        if first not in self.on_all or second not in self.on_all:
             return None
-        return [
-            np.array([self.cells[agent, task].values[seed] for seed in seeds])
-            for task in self.tasks
-        ]
+        a, b = self.on_all[first], self.on_all[second]
+        alike = len(a[0]) == len(b[0])
+        known = coverage_of("improvement", len(a[0]), len(a)) if alike else None
+        return Estimate(
+            value=float(improvement(a, b)),
+            interval=improvement_interval(a, b) if known else None,
+            coverage=known,
+        )
+
+    @cached_property
+    def on_all(self) -> Mapping[str, Tasks]:
+        """By agent, the scores of the seeds that are done on every task, where there are enough."""
+        seeds = {agent: [*self.over_tasks(agent).values] for agent in self.agents}
+        return {
+            agent: [
+                np.array([self.cells[agent, task].values[seed] for seed in own])
+                for task in self.tasks
+            ]
+            for agent, own in seeds.items()
+            if len(own) >= ENOUGH and self.can_be_summed_up
+        }
 
 
 def _only(values: Mapping[int, float], seeds: Collection[int]) -> dict[int, float]:
@@ -202,16 +218,6 @@ def _seedwise(each: Sequence[Mapping[int, float]]) -> dict[int, float]:
     """Return the mean of each seed that all have."""
     common = set.intersection(*({*values} for values in each))
     return {seed: fmean(values[seed] for values in each) for seed in sorted(common)}
-
-
-def _estimate(kind: IntervalKind, statistic: Statistic, *agents: Tasks) -> Estimate:
-    seeds = {len(tasks[0]) for tasks in agents}
-    known = coverage_of(kind, seeds.pop(), len(agents[0])) if len(seeds) == 1 else None
-    return Estimate(
-        value=float(statistic(*agents)),
-        interval=bootstrap_interval(statistic, *agents) if known else None,
-        coverage=known,
-    )
 
 
 def score_table(

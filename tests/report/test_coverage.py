@@ -41,7 +41,7 @@ def test_the_file_is_of_this_simulation() -> None:
     )
     cheap |= {(kind, 5, 1): share for kind, share in shares.items()}
     for (kind, seeds, tasks), share in cheap.items():
-        known = coverage_of(kind, seeds, tasks)  # type: ignore[arg-type]
+        known = coverage_of(kind, seeds, tasks)
         assert known is not None and share == pytest.approx(known.real, abs=0.003), kind
 
 

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 
 from seqrl.report.scores import (
-    Interval,
     Tasks,
-    bootstrap_interval,
     differences,
     improvement,
     iqm,
@@ -18,7 +16,6 @@ from seqrl.report.scores import (
     median,
     optimality_gap,
     profile,
-    resampled,
     t_interval,
     t_quantile,
 )
@@ -99,54 +96,3 @@ def test_improvement_is_the_share_of_all_pairs() -> None:
     )
     assert improvement(_tasks(*first), _tasks(*second)) == pytest.approx(slow)
     assert improvement(_tasks(*second), _tasks(*first)) == pytest.approx(1 - slow)
-
-
-def test_statistics_of_many_resamplings_are_those_of_each() -> None:
-    """They are computed all at once, along the right axis or along a wrong one."""
-    tasks = _tasks([1, 5, 9, 20, 2], [30, 31, 35, 120, 50])
-    drawn = resampled(tasks, np.random.default_rng(0), 7)
-    for statistic in (mean, median, iqm, optimality_gap):
-        one_by_one = [float(statistic([task[n] for task in drawn])) for n in range(7)]
-        assert statistic(drawn).tolist() == pytest.approx(one_by_one)
-    pairs = [float(improvement([t[n] for t in drawn], [t[n] for t in drawn])) for n in range(7)]
-    assert improvement(drawn, drawn).tolist() == pytest.approx(pairs)
-    assert profile(drawn, [10, 40]).shape == (7, 2)
-
-
-# ---- the bootstrap -------------------------------------------------------------------------------
-
-
-def test_seeds_are_drawn_within_their_task() -> None:
-    """Drawn from all runs together, tasks of different difficulty make intervals far too wide."""
-    drawn = resampled(_tasks([1, 2, 3], [101, 102]), np.random.default_rng(0), 1000)
-    assert [task.shape for task in drawn] == [(1000, 3), (1000, 2)]
-    assert set(drawn[0].ravel()) == {1, 2, 3} and set(drawn[1].ravel()) == {101, 102}
-
-
-def test_bootstrap_against_all_resamplings() -> None:
-    """With three seeds and two tasks there are 27 x 27 equally likely resamplings."""
-    tasks = _tasks([0, 10, 50], [20, 40, 90])
-    every = [
-        float(mean(_tasks([*first], [*second])))
-        for first in itertools.product(tasks[0], repeat=3)
-        for second in itertools.product(tasks[1], repeat=3)
-    ]
-    low, high = np.percentile(every, [2.5, 97.5])
-    found = bootstrap_interval(mean, tasks)
-    assert found.low == pytest.approx(low, abs=1.5) and found.high == pytest.approx(high, abs=1.5)
-
-
-def test_two_agents_are_resampled_apart() -> None:
-    """Resampled alike, an agent is never better or worse than itself, and the interval a point."""
-    tasks = _tasks([1, 2, 3, 4, 5], [3, 1, 4, 1, 5])
-    found = bootstrap_interval(improvement, tasks, tasks)
-    assert found.low < 0.4 and found.high > 0.6
-
-
-def test_equal_scores_give_equal_intervals() -> None:
-    """A table is byte-identical for the same records, whatever was drawn before it."""
-    tasks = _tasks([0, 10, 50, 3, 7])
-    first = bootstrap_interval(iqm, tasks)
-    np.random.default_rng().random(5)
-    assert bootstrap_interval(iqm, tasks) == first
-    assert isinstance(first, Interval) and first.low < first.high

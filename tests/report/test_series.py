@@ -102,8 +102,7 @@ def test_profiles_need_five_seeds() -> None:
     many = {"BC": {TASK: [1.0, 20, 30, 40, 50], OTHER: [5.0, 60, 70, 80, 90]}}
     table = score_table(made(many))
     found = profiles(table)
-    runs = table.runs_on_all("BC")
-    assert runs is not None
+    runs = table.on_all["BC"]
     assert [p.share for p in found] == pytest.approx(profile(runs, THRESHOLDS).tolist())
     for point in found:
         assert point.interval is not None

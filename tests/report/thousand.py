@@ -24,7 +24,8 @@ from seqrl.runs.record import RunRecord, write_record
 from seqrl.tasks.task import in_percent
 
 COMMITTED = Path(__file__).parents[2] / "results" / "embedded"
-TASKS = AGENTS = SEEDS = 10
+TASKS, AGENTS, SEEDS = 9, 12, 10
+"""With fewer of each, or more, there would be fewer intervals to make."""
 TIMES = 9
 NUMBERS = """
 import sys
