@@ -34,7 +34,15 @@ def ranges(numbers: Iterable[int]) -> str:
 
 def one_line(text: str) -> str:
     """Return text in one line, with what cannot be seen as Python would write it."""
-    line = " ".join(text.split())
+    return _visible(" ".join(text.split()))
+
+
+def visible(text: str) -> str:
+    """Return the lines of a text, with what cannot be seen in them as Python would write it."""
+    return "\n".join(map(_visible, text.split("\n")))
+
+
+def _visible(line: str) -> str:
     if line.isprintable():
         return line
     return "".join(

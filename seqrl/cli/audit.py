@@ -1,6 +1,7 @@
 """`seqrl audit`: which cells of anybody's table can be compared."""
 
 from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,7 @@ def audit(
     from dataclasses import asdict
 
     from seqrl.errors import DataError, told_plainly
-    from seqrl.progress import ranges
+    from seqrl.progress import one_line, ranges
     from seqrl.report.audit import audit as audited
 
     with told_plainly(table, "reading a table", None):
@@ -51,8 +52,8 @@ def audit(
             [{**asdict(cell), "column": cell.column, "verdict": cell.verdict} for cell in cells]
         )
     else:
-        for column in dict.fromkeys(cell.column for cell in cells):
-            say(column)
+        for column, own in groupby(cells, lambda cell: cell.column):
+            say(one_line(column))
             rows = [
                 [
                     f"  {cell.said['agent']}",
@@ -61,8 +62,7 @@ def audit(
                     cell.verdict,
                     "; ".join(reason.said for reason in cell.reasons),
                 ]
-                for cell in cells
-                if cell.column == column
+                for cell in own
             ]
             say_table(["  agent", "source", "mean", "verdict", "why"], rows, right=(2,))
         say(

@@ -257,6 +257,7 @@ def _say_results(board: "Board", as_json: bool) -> None:
 
 
 def _say_failures(board: "Board") -> None:
+    """Name what failed, and where its traceback is."""
     failed = board.of("failed")
     for job in failed:
         said = f"{job.spec} failed: {board[job].error}"

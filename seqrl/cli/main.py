@@ -30,6 +30,7 @@ from seqrl.cli import (
 )
 from seqrl.cli.output import complain, say
 from seqrl.errors import SeqrlError
+from seqrl.progress import visible
 
 app = typer.Typer(
     name="seqrl",
@@ -86,12 +87,26 @@ CTRL_C = 130
 """The status with which typer ends after Ctrl-C."""
 
 
+class _Visible(logging.Formatter):
+    """Warnings name files, which may be called anything."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Show what a terminal would obey."""
+        return visible(super().format(record))
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Visible("seqrl: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
 def main() -> None:
     """Run the command: status 2 and a sentence where a person can help, 130 after Ctrl-C."""
     # For module:Id and module:function of the folder one is in; last, so that a file there which is
     # called numpy.py does no harm.
     sys.path.append("")
-    logging.basicConfig(level=logging.WARNING, format="seqrl: %(message)s", stream=sys.stderr)
+    _log_to_stderr()
     try:
         app(standalone_mode=True)
     except SeqrlError as error:

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from seqrl.errors import SeqrlError
-from seqrl.progress import Progress, one_line
+from seqrl.progress import Progress, one_line, visible
 
 PLAIN_SECONDS = 10.0
 """Where nobody looks at a terminal, progress is a line in so many seconds."""
@@ -30,13 +30,13 @@ def say(text: str = "") -> None:
 def complain(text: str) -> None:
     """Print an error, to stderr."""
     typer.secho("seqrl: ", fg=typer.colors.RED, bold=True, err=True, nl=False)
-    typer.echo(text, err=True)
+    typer.echo(visible(text), err=True)
 
 
 def remark(text: str) -> None:
     """Print something the person should know, to stderr."""
     typer.secho("seqrl: ", fg=typer.colors.YELLOW, bold=True, err=True, nl=False)
-    typer.echo(text, err=True)
+    typer.echo(visible(text), err=True)
 
 
 def say_json(content: Any) -> None:

@@ -1,6 +1,7 @@
 """Which records a command is about: places, and what is chosen of them by name."""
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ from seqrl.cli.output import remark
 if TYPE_CHECKING:
     from seqrl.report.belonging import Kind
     from seqrl.runs.record import RunRecord
+    from seqrl.runs.records import Found
 
 PLACES = Annotated[
     list[Path] | None,
@@ -74,7 +76,9 @@ def records_at(
     for why in left_out[:SHOWN]:
         remark(f"{why} It is left out.")
     if len(left_out) > SHOWN:
-        remark(f"{len(left_out) - SHOWN:,} more files are left out; of fewer, each would be named.")
+        remark(
+            f"{len(left_out) - SHOWN:,} more files are left out, which `seqrl runs --json` names."
+        )
     if not found.found:
         elsewhere = sorted(str(near) for place in named for near in _near(place))
         raise SeqrlError(
@@ -85,7 +89,24 @@ def records_at(
                 else "A results folder has them in a folder `runs`; `seqrl bench` makes some."
             )
         )
+    _refuse_twice(found.found)
     return [one.record for one in found.found], len(left_out)
+
+
+def _refuse_twice(found: "Sequence[Found]") -> None:
+    """Refuse one run in two files, which would count twice, and name them."""
+    from seqrl.errors import SeqrlError
+    from seqrl.report.belonging import named
+
+    seen: dict[tuple[str, str, str], Path] = {}
+    for one in found:
+        record = one.record
+        other = seen.setdefault((record.hash, record.name, record.status), one.file)
+        if other != one.file:
+            raise SeqrlError(
+                f"{named(record)} is there twice: {other} and {one.file}. Name one of them, choose "
+                "one by --experiment for instance, or remove one."
+            )
 
 
 def _near(place: Path) -> list[Path]:

@@ -1,6 +1,9 @@
 """`seqrl table`, `seqrl figures`, `seqrl page`: what records come to."""
 
-from collections.abc import Callable
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +25,10 @@ from seqrl.cli.reading import (
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+GLYPH = re.compile(r"Glyph (\d+) .* missing from font")
+"""What matplotlib says of a letter that it cannot draw."""
 
 
 def table(
@@ -107,7 +114,7 @@ def figures(
     else:
         empty["profiles"] = "they need five seeds of every task, of one kind of data"
     files: dict[str, str | bytes] = {}
-    with shown_progress() as progress:
+    with _glyphs_told(), shown_progress() as progress:
         for done, (name, drawn) in enumerate(todo.items()):
             progress("drawing", done, len(todo), "figures", name)
             figure = drawn()
@@ -121,6 +128,21 @@ def figures(
         gone = f" The older {', '.join(older)} in {out} are taken away." if older else ""
         remark(f"no {name}: {why}.{gone}")
     say(f"{counted(len(todo), 'figure')} in {out}, each as .png, .svg and .csv")
+
+
+@contextmanager
+def _glyphs_told() -> Iterator[None]:
+    """Say once which letters the font of the figures lacks."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        yield
+    lacking = {found[1] for one in seen if (found := GLYPH.match(str(one.message)))}
+    if lacking:
+        letters = ", ".join(chr(int(number)) for number in sorted(lacking, key=int))
+        remark(f"the font of the figures has no {letters}: they are drawn as boxes.")
+    for one in seen:
+        if not GLYPH.match(str(one.message)):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _removed(folder: Path, name: str) -> list[str]:

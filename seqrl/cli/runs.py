@@ -56,8 +56,12 @@ def runs(
     texts = named or []
     if len(texts) > 2:
         raise SeqrlError(f"Name one record or two, not {len(texts)}; without any, all are listed.")
+    others = [text for text in texts if not is_file(Path(text))]
+    for text in others:
+        if Path(text).is_dir():
+            raise SeqrlError(f"{text} is a folder; `seqrl runs --results {text}` lists its runs.")
     there = None
-    if not texts or not all(is_file(Path(text)) for text in texts):
+    if not texts or others:
         there = records_below(results).matching(
             experiment=experiment, task=task, agent=agent, changed=changed, seed=seed, status=status
         )

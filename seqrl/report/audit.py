@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from seqrl.errors import DataError
+from seqrl.progress import counted
 from seqrl.report.claims import (
     AN_INTERVAL,
     DELAYED,
@@ -100,10 +101,10 @@ def _judged(column: Sequence[Reported], in_shares: Mapping[Who, int]) -> Iterato
                 said = f"its {what} is {own}; {others}"
                 reasons.append(Reason(weight="differs", key=what, said=said))
         reasons += _scale(cell, sizes, in_shares)
-        if again := [other for other in of_one[_who(cell)] if other is not cell]:
-            where = f"line {again[0].line} is of the same agent, {again[0].mean:g}"
+        if again := next((other for other in of_one[_who(cell)] if other is not cell), None):
+            where = f"line {again.line} is of the same agent, {again.mean:g}"
             reasons.append(Reason(weight="remember", key="twice", said=where))
-        yield Audited(**vars(cell), reasons=tuple(reasons))
+        yield Audited(line=cell.line, said=cell.said, mean=cell.mean, reasons=tuple(reasons))
 
 
 def _against(own: str, counts: Counter[str]) -> str:
@@ -178,7 +179,7 @@ def _by_itself(cell: Reported) -> Iterator[Reason]:
 def _of_error(said: Mapping[str, str]) -> Iterator[Reason]:
     seeds = re.match(r"\d{1,9}", said["seeds"])
     if seeds and int(seeds[0]) < 3:
-        few = f"it is of {seeds[0]} seed{'s' if int(seeds[0]) > 1 else ''}"
+        few = f"it is of {counted(int(seeds[0]), 'seed')}"
         yield Reason(weight="remember", key="few seeds", said=few)
     if not said["error"]:
         yield Reason(weight="remember", key="error", said="it has no ±")

@@ -250,11 +250,11 @@ def _estimated(found: Estimate) -> dict[str, float | None]:
 # ---- what figures show ---------------------------------------------------------------------------
 
 
-def series_as_csv(all_series: Iterable[Series], summary: Summary) -> dict[str, str]:
-    """Write each series, by its name: one row a point, with all that its number must not be told
-    without."""
+def series_as_csv(shown: Iterable[Series], summary: Summary) -> dict[str, str]:
+    """Write series that have points, by their names: one row a point, with all that its number must
+    not be told without."""
     runs = {record.hash[:8]: _about_run(record) for record in summary.records}
-    return {one.name: _series(one, summary, runs) for one in all_series}
+    return {one.name: _series(one, summary, runs) for one in shown}
 
 
 def _series(series: Series, summary: Summary, runs: Mapping[str, Mapping[str, Any]]) -> str:

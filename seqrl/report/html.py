@@ -5,7 +5,7 @@ them may be anybody's. SVG inside a page is made in the same way.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -58,11 +58,9 @@ def tag(name: str, /, *content: str | Markup, **attributes: str | float | None) 
     return Markup(f"<{opening}>{_source(content)}</{name}>")
 
 
-def each(name: str, texts: Sequence[str]) -> Markup:
+def each(name: str, texts: Iterable[str]) -> Markup:
     """Make an element of each text."""
-    together = "".join(texts)
-    plain = texts if escaped(together) == together else map(escaped, texts)  # looked at once
-    return Markup("".join([f"<{name}>{text}</{name}>" for text in plain]))
+    return Markup("".join([f"<{name}>{escaped(text)}</{name}>" for text in texts]))
 
 
 @cache

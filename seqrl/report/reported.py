@@ -33,6 +33,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """What may be said of a cell, and what its column may be called: as in published.csv, and ours."""
 NEEDED = ("agent", "task", "mean")
+NUMBER = r"[-+\N{MINUS SIGN}]?(?:\d{1,300}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d\d?)?"
 VARIANTS = re.compile(r"[+|]")
 """What stands between a task and what makes another one of it."""
 
@@ -71,8 +72,8 @@ def reported(text: str, file: str) -> Iterator[tuple[int, Reported | None]]:
         heads = [head.strip().lower() for head in reader.fieldnames or ()]
         if twice := [head for head, count in Counter(heads).items() if count > 1 and head]:
             raise DataError(f"{file} has two columns called {', '.join(twice)}: which one counts?")
-        names = {name: _found(heads, spelt) for name, spelt in COLUMNS.items()}
-        if missing := [name for name in NEEDED if names[name] is None]:
+        names = {name: [h for h in spelt if h in heads] for name, spelt in COLUMNS.items()}
+        if missing := [name for name in NEEDED if not names[name]]:
             raise DataError(
                 f"{file} has no column {', '.join(missing)}. A table to audit is CSV with one row "
                 f"a cell and the columns {', '.join(NEEDED)}; it may also have "
@@ -84,38 +85,31 @@ def reported(text: str, file: str) -> Iterator[tuple[int, Reported | None]]:
                 raise DataError(
                     f"{file}, line {reader.line_num} has more fields than the first line names."
                 )
-            yield reader.line_num, _cell(row, names, reader.line_num, file)
-    except csv.Error as error:
-        raise DataError(f"{file}, line {reader.line_num}: this is no CSV: {error}.") from error
-
-
-def _found(heads: Sequence[str], spelt: Sequence[str]) -> str | None:
-    return next((name for name in spelt if name in heads), None)
+            try:
+                yield reader.line_num, _cell(row, names, reader.line_num)
+            except ValueError as wrong:
+                raise DataError(f"{file}, line {reader.line_num}: {wrong}.") from wrong
+    except csv.Error as error:  # the reader below knows of the line that could not be read, too
+        line = reader.reader.line_num
+        raise DataError(f"{file}, line {line}: this is no CSV: {error}.") from error
 
 
 def _cell(
-    row: Mapping[str, str | None], names: Mapping[str, str | None], line: int, file: str
+    row: Mapping[str, str | None], names: Mapping[str, Sequence[str]], line: int
 ) -> Reported | None:
-    said = {name: (row.get(head) or "").strip() if head else "" for name, head in names.items()}
-    said |= {name: "" for name, value in said.items() if NOTHING.fullmatch(value)}
+    said = {name: _of_one(row, heads) for name, heads in names.items()}
     if not said["mean"]:
         return None
     for name in ("agent", "task"):
         if not said[name]:
-            raise DataError(f"{file}, line {line}: there is no {name}.")
+            raise ValueError(f"there is no {name}")
     if "/" not in said["task"]:
         said["task"] = re.sub(r"[_ ]", "-", said["task"])
     if spread := re.fullmatch(r"(\S+)\s*(?:±|\+/-|\+-)\s*(\S+)", said["mean"]):
         said["mean"], said["error"] = spread[1], said["error"] or spread[2]
-    try:
-        mean = float(said["mean"])
-        error = float(said["error"] or 0)
-    except ValueError as wrong:
-        raise DataError(f"{file}, line {line}: {wrong}.") from wrong
-    if not abs(mean) + abs(error) < float("inf"):
-        raise DataError(
-            f"{file}, line {line}: {said['mean']} ± {said['error']} is no finite number."
-        )
+    mean = _number(said["mean"])
+    if said["error"] and _number(said["error"]) < 0:
+        raise ValueError(f"± {said['error']} is below zero")
     known = sources().get(said["source"], {})
     if known and not COPIED.search(said["notes"]):
         for name in ("seeds", "episodes", "checkpoint", "target", "environment"):
@@ -123,3 +117,19 @@ def _cell(
         if said["error"]:
             said["error_kind"] = said["error_kind"] or known.get("error", "")
     return Reported(line=line, said=said, mean=mean)
+
+
+def _of_one(row: Mapping[str, str | None], heads: Sequence[str]) -> str:
+    """Return what columns of one meaning say."""
+    said = {head: (row.get(head) or "").strip() for head in heads}
+    known = {head: text for head, text in said.items() if text and not NOTHING.fullmatch(text)}
+    if len({*known.values()}) > 1 and "source" not in known:  # its key, and where it is
+        both = " and ".join(f"{head} {text}" for head, text in known.items())
+        raise ValueError(f"it has {both}: which one counts?")
+    return next(iter(known.values()), "")
+
+
+def _number(text: str) -> float:
+    if not re.fullmatch(NUMBER, text):
+        raise ValueError(f"{text} is no number")
+    return float(text.replace("\N{MINUS SIGN}", "-"))

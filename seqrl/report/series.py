@@ -3,7 +3,7 @@ order; numbers are rounded, so that equal records give equal bytes on every mach
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seqrl.report.belonging import in_order, in_returns
@@ -16,6 +16,7 @@ from seqrl.runs.record import RunRecord
 DIGITS = 4
 THRESHOLDS = tuple(range(0, 121, 4))
 """Scores at which a profile is read."""
+NONE_DONE = "no run is done"
 
 Number = int | float | None
 Score = Callable[[RunRecord, Any], float]
@@ -71,13 +72,14 @@ def all_series(records: Iterable[RunRecord]) -> list[Series]:
     all_ = in_order(records)
     found = [record for record in all_ if record.status == "done"]
     score = _score_in(in_returns(all_))
-    return [
+    shown = [
         scores(found, score),
         learning(found, score),
         budget(found, score),
         following(found),
         seconds(found),
     ]
+    return shown if found else [replace(one, why_empty=NONE_DONE) for one in shown]
 
 
 def _score_in(tasks: Collection[str]) -> Score:
@@ -97,7 +99,7 @@ def scores(records: Sequence[RunRecord], score: Score) -> Series:
         title="Scores: bars are means over seeds, ± standard deviation; points are seeds",
         x="",
         y="score",
-        why_empty="no run is done",
+        why_empty=NONE_DONE,
         points=_points(records, lambda record: [(None, score(record, record.evaluations[-1]))]),
     )
 

@@ -32,8 +32,8 @@ def _contradictions(record: RunRecord) -> Iterator[str]:
     yield from _of_data(record)
     if record.status == "done":
         yield from _of_training(record)
-        for one, columns in zip(record.evaluations, record.columns, strict=True):
-            yield from _of_evaluation(one, columns, record)
+    for one, columns in zip(record.evaluations, record.columns, strict=True):
+        yield from _of_evaluation(one, columns, record)
 
 
 def _of_conditions(record: RunRecord) -> Iterator[str]:

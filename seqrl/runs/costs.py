@@ -198,7 +198,8 @@ def shipped_table() -> Table:
 
 
 def measured_here(records: Iterable[RunRecord], threads: int = 1) -> list[Here]:
-    """Take from records what finished runs took on this machine, on so many CPU threads."""
+    """Take from records what finished runs took on this machine, on so many CPU threads. Where
+    others wrote them, they may lack something of it."""
     from seqrl.runs.identity import machine
 
     this = {**machine("cpu"), "threads": threads}
@@ -209,10 +210,14 @@ def measured_here(records: Iterable[RunRecord], threads: int = 1) -> list[Here]:
             precision=record.training["precision"],
             updates_per_second=record.training["updates_per_second"],
             playing=record.evaluations[-1]["seconds"],
-            lengths=[*record.columns[-1]["length"]],
+            lengths=record.columns[-1]["length"],
         )
         for record in records
-        if record.status == "done" and record.machine == this
+        if record.status == "done"
+        and record.machine == this
+        and {"observation_width", "action_width"} <= record.task.keys()
+        and "precision" in record.training
+        and None not in record.columns[-1]["length"]
     ]
 
 

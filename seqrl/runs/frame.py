@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seqrl.progress import visible
 from seqrl.runs.finding import chosen_from
 from seqrl.runs.records import Found
 
@@ -30,7 +31,7 @@ def read_records(*places: Path | str) -> "pandas.DataFrame":
 
     there = chosen_from(map(Path, places or ("results",)))
     for one in there.unread:
-        _log.warning("%s", one.why)
+        _log.warning("%s", visible(one.why))
     if not there.found:
         _log.warning("There is no record that could be read.")
     rows = [_row(one) for one in there.found]
@@ -41,6 +42,7 @@ def read_records(*places: Path | str) -> "pandas.DataFrame":
 def _row(found: Found) -> dict[str, Any]:
     record, nan = found.record, float("nan")
     return {
+        **record.versions,  # before the others, which none of them may replace
         "experiment": record.experiment,
         "task": record.task["name"],
         "agent": record.name,
@@ -68,5 +70,4 @@ def _row(found: Found) -> dict[str, Any]:
         "written": record.written,
         "error": record.error,
         "file": str(found.file),
-        **record.versions,
     }

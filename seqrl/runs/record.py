@@ -77,7 +77,8 @@ class RunRecord:
 
     @cached_property
     def columns(self) -> Sequence[Mapping[str, Sequence[Any]]]:
-        """What all episodes of an evaluation say, by field; None is what an older record lacks."""
+        """Of each evaluation what its episodes say, by the names of `PLAYED`, in their order; None
+        is what an older record lacks."""
         return [_columns(one["episodes"]) for one in self.evaluations]
 
     @property
@@ -130,11 +131,13 @@ class RunRecord:
 
 
 def _columns(episodes: Sequence[Mapping[str, Any]]) -> Mapping[str, Sequence[Any]]:
+    if not episodes:
+        return dict.fromkeys(PLAYED, ())
     try:
         rows = [*map(itemgetter(*PLAYED), episodes)]
     except KeyError:
         rows = [tuple(one.get(name) for name in PLAYED) for one in episodes]
-    return dict(zip(PLAYED, zip(*rows, strict=True) if rows else [()] * len(PLAYED), strict=True))
+    return dict(zip(PLAYED, zip(*rows, strict=True), strict=True))
 
 
 def no_name(text: str) -> str:

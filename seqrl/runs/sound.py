@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from seqrl.errors import DataError
-from seqrl.runs.record import PROTOCOL, RunRecord, no_name, read_record
+from seqrl.runs.record import PLAYED, PROTOCOL, RunRecord, no_name, read_record
 
 Inside = Mapping[str, Any]
 
@@ -47,14 +47,10 @@ EVALUATION: Mapping[str, Any] = {
     "update": int,
 }
 REFERENCE = {"minimum": float, "maximum": float}
-EPISODE: Mapping[str, set[type]] = {
-    "number": {int},
-    "seed": {int},
-    "return": {int, float},
-    "length": {int, type(None)},
-    "terminated": {bool, type(None)},
-    "outside": {int, type(None)},
-}
+NONE = type(None)
+EPISODE: Mapping[str, set[type]] = dict(
+    zip(PLAYED, ({int}, {int}, {int, float}, {int, NONE}, {bool, NONE}, {int, NONE}), strict=True)
+)
 """Types alone: there are very many."""
 TRAINING = {"updates": int, "seconds": float, "updates_per_second": float}
 CHECKPOINT = {"sha256": str}

@@ -25,6 +25,16 @@ def test_verdicts_and_status(seqrl: Run, tmp_path: Path) -> None:
     assert [cell["verdict"] for cell in found] == ["comparable", "comparable", "differs"]
 
 
+def test_a_terminal_obeys_no_table(seqrl: Run, tmp_path: Path) -> None:
+    """Whoever writes a table does not colour the terminal of its reader, nor does its name."""
+    file = tmp_path / "red\x1b[31m.csv"
+    red = GOOD.replace("hopper", "hop\x1b[31mper")
+    file.write_text(f"{HEAD}\n{red}\n")
+    assert "hop\\x1b[31mper" in (ended := seqrl("audit", file)).out and "\x1b" not in ended.out
+    file.write_text("agent\n")
+    assert "red\\x1b[31m.csv" in (ended := seqrl("audit", file)).err and "\x1b[31m" not in ended.err
+
+
 def test_what_is_no_table(seqrl: Run, tmp_path: Path) -> None:
     """A folder, a file that is not there, a picture: a sentence and status 2."""
     picture = tmp_path / "p.png"

@@ -190,6 +190,24 @@ def test_the_figures(seqrl: Run, results: Path, tmp_path: Path) -> None:
     assert rows[0]["environment"] == "Hopper-v4" and rows[0]["checkpoint_rule"] == "last"
 
 
+def test_letters_without_a_picture_are_told_once(seqrl: Run, tmp_path: Path) -> None:
+    """Not as a dozen warnings with a line of matplotlib's code each."""
+    write_all(tmp_path, recorded([40], name="\N{CJK UNIFIED IDEOGRAPH-4E2D}"))
+    ended = seqrl("figures", tmp_path, "--out", tmp_path / "f")
+    assert ended.status == 0 and "Warning" not in ended.err
+    assert ended.err.count("the font of the figures has no \N{CJK UNIFIED IDEOGRAPH-4E2D}:") == 1
+
+
+def test_one_run_in_two_files_is_refused_by_their_names(seqrl: Run, tmp_path: Path) -> None:
+    """A folder that was copied within the results counts every run twice."""
+    (file,) = write_all(tmp_path, recorded([40]))
+    copied = tmp_path / "runs/again" / file.relative_to(tmp_path / "runs/quick")
+    copied.parent.mkdir(parents=True)
+    copied.write_bytes(file.read_bytes())
+    ended = seqrl("table", tmp_path)
+    assert ended.status == 2 and str(file) in ended.err and str(copied) in ended.err
+
+
 def test_the_page(seqrl: Run, results: Path, tmp_path: Path) -> None:
     """One file, with everything."""
     out = tmp_path / "page.html"

@@ -132,6 +132,12 @@ def test_a_class_that_cannot_be_had(seqrl: Run, tmp_path: Path, code: str) -> No
         assert "cannot be had here (" in ended.out
 
 
+def test_a_folder_is_no_record(seqrl: Run, results: Path) -> None:
+    """All other commands take results folders as they stand."""
+    ended = seqrl("runs", results)
+    assert ended.status == 2 and f"`seqrl runs --results {results}` lists" in ended.err
+
+
 def test_which_one_is_meant(seqrl: Run, results: Path) -> None:
     """An answer about another run than the one asked for."""
     ended = seqrl("runs", "zzz", "--results", results)

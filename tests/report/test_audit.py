@@ -300,6 +300,13 @@ def test_the_middle_of_the_others(count: int) -> None:
             assert ("scale" in keys(cell, "differs")) == looks, means
 
 
+def test_what_two_columns_say_alike_is_said_once() -> None:
+    """And a minus is one however it is printed."""
+    text = "agent,task,mean,error,sd,n,n_seeds\nA,hopper-medium-v2,\N{MINUS SIGN}5.5,1,1,,5\n"
+    (cell,) = audit(text, "t.csv").cells
+    assert (cell.mean, cell.said["error"], cell.said["seeds"]) == (-5.5, "1", "5")
+
+
 def test_tabs_may_have_commas_between_them() -> None:
     """And a line may end with a separator too many."""
     text = "agent\ttask\tmean\tnotes\tseen (a, b)\nA\thopper-medium-v2\t3\t\t\t\n"
@@ -335,8 +342,14 @@ def test_lines_without_a_number_are_counted() -> None:
         ("", "no column agent, task, mean"),
         ("agent,task\nA,b\n", "no column mean"),
         (HEAD + "\n", "no cell with a number"),
-        (f"{HEAD}\nA,hopper-v2,many,,,,,,,\n", "line 2: could not convert string to float: 'many'"),
-        (f"{HEAD}\nA,hopper-v2,nan,,,,,,,\n", "line 2: nan .* no finite number"),
+        (f"{HEAD}\nA,hopper-v2,many,,,,,,,\n", "line 2: many is no number"),
+        (f"{HEAD}\nA,hopper-v2,nan,,,,,,,\n", "line 2: nan is no number"),
+        (f"{HEAD}\nA,hopper-v2,1_000,,,,,,,\n", "line 2: 1_000 is no number"),
+        (f"{HEAD}\nA,hopper-v2,67%,,,,,,,\n", "line 2: 67% is no number"),
+        (f"{HEAD}\nA,hopper-v2,67,-1,,,,,,\n", "line 2: ± -1 is below zero"),
+        (f'{HEAD}\n{GOOD}\n{GOOD}\n"A"x,b,1\n', "line 4: this is no CSV"),
+        ("agent,task,mean,error,sd\nA,b-v2,5,1,9\n", "line 2: it has error 1 and sd 9: which"),
+        ("agent,task,mean,n,n_seeds\nA,b-v2,5,2,5\n", "it has n_seeds 5 and n 2: which one counts"),
         (f"{HEAD}\n,hopper-v2,3,,,,,,,\n", "line 2: there is no agent"),
         (f"{HEAD}\n{GOOD},,7\n", "line 2 has more fields than"),
         ("agent,task,mean,Mean \nA,b,1,2\n", "two columns called mean"),

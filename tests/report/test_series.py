@@ -56,6 +56,12 @@ def test_order_of_reading_changes_nothing() -> None:
     assert all_series(records) == expected
 
 
+def test_of_failed_runs_alone_nothing_else_is_said() -> None:
+    """That an agent asks for no return is not the reason, and may not be true."""
+    asks = {"target_rule": "given", "target_return": 70.0}
+    assert {one.why_empty for one in all_series([recorded(facts=asks)])} == {"no run is done"}
+
+
 def test_what_was_interrupted_has_no_time() -> None:
     """Of an evaluation that was killed in between nobody knows how long it took."""
     records = [several()[1]]

@@ -9,15 +9,19 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from seqrl.cli.output import say
+from seqrl.cli.reading import records_at
 from seqrl.evaluation import environment_seed
 from seqrl.progress import counted
+from seqrl.report.formats import profile_as_csv, series_as_csv
+from seqrl.report.series import all_series, profiles
+from seqrl.report.summary import summary_of
 from seqrl.runs.finding import records_below
 from seqrl.runs.identity import hash_in
 from seqrl.runs.record import RunRecord, write_record
@@ -27,17 +31,6 @@ COMMITTED = Path(__file__).parents[2] / "results" / "embedded"
 TASKS, AGENTS, SEEDS = 9, 12, 10
 """With fewer of each, or more, there would be fewer intervals to make."""
 TIMES = 9
-NUMBERS = """
-import sys
-from pathlib import Path
-from seqrl.cli.reading import records_at
-from seqrl.report.formats import series_as_csv
-from seqrl.report.series import all_series
-from seqrl.report.summary import summary_of
-summary = summary_of(records_at([Path(sys.argv[1])])[0])
-series_as_csv((series for series in all_series(summary.records) if series.points), summary)
-"""
-"""What `seqrl figures` does before it draws."""
 
 
 def a_thousand() -> Iterator[RunRecord]:
@@ -87,20 +80,36 @@ def _played(
     return {**one, "episodes": episodes, "return": mean, "score": score}
 
 
+def write_all(records: Iterable[RunRecord], results: Path) -> None:
+    """Put each in its place."""
+    for record in records:
+        folder = results / "runs" / "quick" / record.task["name"].replace("/", "-") / record.name
+        write_record(folder / f"seed-{record.seed}-{record.hash[:8]}.json", record)
+
+
+def numbers_of_figures(results: Path) -> dict[str, str]:
+    """Do what `seqrl figures` does before it draws."""
+    summary = summary_of(records_at([results])[0])
+    numbers = series_as_csv((s for s in all_series(summary.records) if s.points), summary)
+    if points := profiles(summary.table):
+        numbers["profiles"] = profile_as_csv(points, summary)
+    return numbers
+
+
 def main() -> None:
     """Make them, and say how long each command takes."""
     seqrl = str(Path(sys.executable).parent / "seqrl")
     with TemporaryDirectory() as folder:
         results, out = Path(folder) / "results", Path(folder) / "out"
-        made = [*a_thousand()]
-        for record in made:
-            place = results / "runs" / "quick" / record.task["name"].replace("/", "-") / record.name
-            write_record(place / f"seed-{record.seed}-{record.hash[:8]}.json", record)
-        say(f"{counted(len(made), 'record')}; seconds, median (least to most) of {TIMES}:")
+        write_all(a_thousand(), results)
+        there = records_below(results)
+        assert not there.unread, there.unread[0].why
+        count = counted(len(there.found), "record")
+        say(f"{count}; seconds, median (least to most) of {TIMES}:")
         page = str(out / "page.html")
         _timed("seqrl table", [seqrl, "table", str(results)])
         _timed("seqrl page", [seqrl, "page", str(results), "--out", page])
-        _timed("numbers of figures", [sys.executable, "-c", NUMBERS, str(results)])
+        _timed("numbers of figures", [sys.executable, __file__, str(results)])
         _timed("seqrl figures", [seqrl, "figures", str(results), "--out", str(out)], times=1)
 
 
@@ -108,10 +117,13 @@ def _timed(what: str, command: list[str], times: int = TIMES) -> None:
     taken = []
     for _ in range(times):
         began = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         taken.append(time.perf_counter() - began)
     say(f"{what:20}{statistics.median(taken):6.2f} ({min(taken):.2f} to {max(taken):.2f})")
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) > 1:
+        numbers_of_figures(Path(sys.argv[1]))
+    else:
+        main()

@@ -257,11 +257,15 @@ def test_a_finished_run_counts_for_all_rows_that_it_computed() -> None:
         {"machine": {**machine("cpu"), "threads": 7}},
         {"machine": {**machine("cpu"), "threads": 1, "device": "cuda"}},
         {"machine": {**machine("cpu"), "threads": 1, "processor": "another"}},
+        {"evaluations": [{"seconds": 500.0, "episodes": [{"length": 9}, {}]}]},
+        {"training": {"updates_per_second": 8.0}},
+        {"task": {"name": "seqrl/hopper-medium-v1", "reference": None}},
     ],
-    ids=["failed", "threads", "device", "processor"],
+    ids=["failed", "threads", "device", "processor", "length", "precision", "widths"],
 )
-def test_runs_on_another_machine_do_not_count(given: dict[str, Any]) -> None:
-    """A results folder is carried about; a GPU's speed must not be promised to a laptop."""
+def test_runs_of_which_nothing_follows_here_do_not_count(given: dict[str, Any]) -> None:
+    """A results folder is carried about; a GPU's speed must not be promised to a laptop. Nor do
+    those count that do not say enough."""
     assert measured_here([record_of(quick("DT"), **given)]) == []
 
 

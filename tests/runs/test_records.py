@@ -237,6 +237,7 @@ def test_the_table_for_notebooks(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     """A column that is of another quantity than its name is a wrong figure."""
     facts = {"target_rule": "given", "target_return": 7.5}
     made = recorded([10, 30, 80], agent=DecisionTransformer(target=7.5), name="DT", facts=facts)
+    made = replace(made, versions={**made.versions, "score": "99", "file": "no"})
     done, _, bad, *_ = write_all(tmp_path, made, recorded(seed=1), recorded([1], seed=2))
     bad.write_text("{")
     with caplog.at_level(logging.WARNING):

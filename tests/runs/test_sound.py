@@ -1,5 +1,6 @@
 """Records that are none: told by name, with a sentence; one of many ends nothing."""
 
+import json
 import os
 from pathlib import Path
 
@@ -41,3 +42,20 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     found = chosen_from([tmp_path])
     assert [of.file for of in found.found] == [one]
     assert sorted(of.file for of in found.unread) == sorted([pipe, loop])
+
+
+def test_what_older_episodes_lack(tmp_path: Path) -> None:
+    """Some fields came later; without a return there is no episode."""
+    (file,) = write_all(tmp_path, recorded([1.0, 2.0]))
+    plain = json.loads(file.read_text())
+    first, second = plain["evaluations"][0]["episodes"]
+    first |= {"length": 7, "terminated": True, "outside": 0}
+    for name in ("length", "terminated", "outside"):
+        second.pop(name, None)
+    file.write_text(json.dumps(plain))
+    (columns,) = read_sound(file).columns
+    assert columns["length"] == (7, None) and columns["return"] == (1.0, 2.0)
+    del second["return"]
+    file.write_text(json.dumps(plain))
+    with pytest.raises(DataError, match=r"episodes.return is not what it should be"):
+        read_sound(file)
