@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from seqrl.cli.output import PLAIN_SECONDS, clock, one_decimal
-from seqrl.progress import counted
+from seqrl.progress import counted, visible
 
 if TYPE_CHECKING:
     from seqrl.runs.board import Board, Standing
@@ -142,4 +142,4 @@ class _Lines:
             said = f"done, {what} {result_of(standing)} ({summary(board)})"
         elif standing.state == "failed":
             said = f"failed: {standing.error} ({summary(board)})"
-        typer.echo(f"{job.spec}: {said}", err=True)
+        typer.echo(visible(f"{job.spec}: {said}"), err=True)

@@ -33,7 +33,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """What may be said of a cell, and what its column may be called: as in published.csv, and ours."""
 NEEDED = ("agent", "task", "mean")
-NUMBER = r"[-+\N{MINUS SIGN}]?(?:\d{1,300}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d\d?)?"
+NUMBER = r"[-+\N{MINUS SIGN}]?(?:\d{1,30}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d\d?)?"
 VARIANTS = re.compile(r"[+|]")
 """What stands between a task and what makes another one of it."""
 
@@ -63,8 +63,8 @@ class Reported:
 
 
 def reported(text: str, file: str) -> Iterator[tuple[int, Reported | None]]:
-    """Read a table in CSV line by line; nothing of one without a number. `file` names it in
-    messages."""
+    """Read a table in CSV: of each line its number in the file, and its cell; no cell of one
+    without a mean. `file` names it in messages."""
     first = text.partition("\n")[0]
     between = max(",;\t", key=first.count)
     reader = csv.DictReader(io.StringIO(text), strict=True, delimiter=between)
@@ -86,9 +86,10 @@ def reported(text: str, file: str) -> Iterator[tuple[int, Reported | None]]:
                     f"{file}, line {reader.line_num} has more fields than the first line names."
                 )
             try:
-                yield reader.line_num, _cell(row, names, reader.line_num)
+                cell = _cell(row, names, reader.line_num)
             except ValueError as wrong:
                 raise DataError(f"{file}, line {reader.line_num}: {wrong}.") from wrong
+            yield reader.line_num, cell
     except csv.Error as error:  # the reader below knows of the line that could not be read, too
         line = reader.reader.line_num
         raise DataError(f"{file}, line {line}: this is no CSV: {error}.") from error

@@ -346,6 +346,7 @@ def test_lines_without_a_number_are_counted() -> None:
         (f"{HEAD}\nA,hopper-v2,nan,,,,,,,\n", "line 2: nan is no number"),
         (f"{HEAD}\nA,hopper-v2,1_000,,,,,,,\n", "line 2: 1_000 is no number"),
         (f"{HEAD}\nA,hopper-v2,67%,,,,,,,\n", "line 2: 67% is no number"),
+        (f"{HEAD}\nA,hopper-v2,{'9' * 400},,,,,,,\n", "line 2: 9+ is no number"),
         (f"{HEAD}\nA,hopper-v2,67,-1,,,,,,\n", "line 2: ± -1 is below zero"),
         (f'{HEAD}\n{GOOD}\n{GOOD}\n"A"x,b,1\n', "line 4: this is no CSV"),
         ("agent,task,mean,error,sd\nA,b-v2,5,1,9\n", "line 2: it has error 1 and sd 9: which"),
