@@ -273,6 +273,11 @@ def improvements(table: ScoreTable) -> Block | None:
         "interval needs equally many seeds of both.",
         *held("improvement", printed),
     ]
+    if any(of.interval and of.interval.low == of.interval.high for of, _ in found.values()):
+        notes.append(
+            "An interval of no width says that on each task all runs of one agent beat all of the "
+            "other, so that drawing these runs again shows nothing else; other seeds may."
+        )
     return _block("Probability of improvement", ["probability"], rows, notes, "agents")
 
 

@@ -224,6 +224,9 @@ def test_probability_of_improvement() -> None:
     block = improvements(table)
     assert block is not None and [cells[0] for cells in block.rows] == ["BC > DT"]
     assert row(block, "BC > DT") == ("0.00 [0.00, 0.00]",)
+    assert "An interval of no width" in block.notes[-1]
+    near = improvements(score_table(made({"BC": {TASK: five}, "DT": {TASK: five[::-1]}})))
+    assert near is not None and "no width" not in " ".join(near.notes)
 
 
 def test_n_stands_in_the_cells_where_it_differs() -> None:
