@@ -91,8 +91,10 @@ def _often(agents: tuple[Seeds, ...]) -> list[list[Float32]]:
 
 
 def _times(places: NDArray[np.int64]) -> Float32:
-    counts = [(places == seed).sum(axis=-1) for seed in range(places.shape[-1])]
-    return np.array(counts, np.float32)
+    count, seeds = places.shape
+    each = places * count + np.arange(count)[:, None]  # one number for each seed and resampling
+    times = np.bincount(each.ravel(), minlength=seeds * count).reshape(seeds, count)
+    return times.astype(np.float32)
 
 
 def _won(mine: Float32, yours: Float32, each: Float64) -> Float32:
