@@ -39,7 +39,7 @@ verify: install  ## Do the committed tables, figures and page follow from the co
 	@PATH=$(BIN):$$PATH .ci/verify
 
 thousand: install  ## Measure how long table, page and figures of a thousand records take (a minute)
-	@$(BIN)/python tests/report/thousand.py
+	@$(BIN)/python -m tests.report.thousand
 
 format: install  ## Format the code, fix what can be fixed
 	@$(BIN)/ruff check --fix .

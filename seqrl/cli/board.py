@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from seqrl.cli.output import PLAIN_SECONDS, clock, one_decimal
-from seqrl.progress import counted, visible
+from seqrl.cli.output import PLAIN_SECONDS, clock, one_decimal, tell
+from seqrl.progress import counted
 
 if TYPE_CHECKING:
     from seqrl.runs.board import Board, Standing
@@ -128,7 +126,7 @@ class _Lines:
             self._say(board, job, standing)
         elif time.monotonic() - self._last >= PLAIN_SECONDS:
             parts = [f"{job.spec} {cell_of(board[job])}" for job in board.of("running")]
-            typer.echo(f"{'; '.join(parts[:MOST_ROWS])} ({summary(board)})", err=True)
+            tell(f"{'; '.join(parts[:MOST_ROWS])} ({summary(board)})")
             self._last = time.monotonic()
 
     def _say(self, board: "Board", job: "Job", standing: "Standing") -> None:
@@ -142,4 +140,4 @@ class _Lines:
             said = f"done, {what} {result_of(standing)} ({summary(board)})"
         elif standing.state == "failed":
             said = f"failed: {standing.error} ({summary(board)})"
-        typer.echo(visible(f"{job.spec}: {said}"), err=True)
+        tell(f"{job.spec}: {said}")

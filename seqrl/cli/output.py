@@ -27,16 +27,21 @@ def say(text: str = "") -> None:
         raise SeqrlError(f"The result could not be printed: {error.strerror}.") from error
 
 
+def tell(text: str) -> None:
+    """Print lines to stderr; what they name may be called anything, and no terminal obeys it."""
+    typer.echo(visible(text), err=True)
+
+
 def complain(text: str) -> None:
     """Print an error, to stderr."""
     typer.secho("seqrl: ", fg=typer.colors.RED, bold=True, err=True, nl=False)
-    typer.echo(visible(text), err=True)
+    tell(text)
 
 
 def remark(text: str) -> None:
     """Print something the person should know, to stderr."""
     typer.secho("seqrl: ", fg=typer.colors.YELLOW, bold=True, err=True, nl=False)
-    typer.echo(visible(text), err=True)
+    tell(text)
 
 
 def say_json(content: Any) -> None:
@@ -132,7 +137,7 @@ class _Lines:
         if total and before < done < total:
             left = f"{clock((total - done) * (now - began) / (done - before))} left"
         told = ", ".join(filter(None, [_amount(done, total, unit), note, left]))
-        typer.echo(f"{doing} {told}".strip(), err=True)
+        tell(f"{doing} {told}".strip())
 
 
 def clock(seconds: float) -> str:

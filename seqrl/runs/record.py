@@ -20,8 +20,15 @@ PROTOCOL = 2
 """Raised whenever a change moves the numbers that equal settings give. 2: 25 rows are played
 together, not 16, which moves last bits."""
 
-PLAYED = ("number", "seed", "return", "length", "terminated", "outside")
-"""What an evaluation says of each episode."""
+PLAYED: Mapping[str, set[type]] = {
+    "number": {int},
+    "seed": {int},
+    "return": {int, float},
+    "length": {int, type(None)},
+    "terminated": {bool, type(None)},
+    "outside": {int, type(None)},
+}
+"""What an evaluation says of each episode, and as what: types alone, there are very many."""
 
 OF_DATA = "data"
 """What tables call the row of the data themselves; no agent is called so."""

@@ -47,11 +47,6 @@ EVALUATION: Mapping[str, Any] = {
     "update": int,
 }
 REFERENCE = {"minimum": float, "maximum": float}
-NONE = type(None)
-EPISODE: Mapping[str, set[type]] = dict(
-    zip(PLAYED, ({int}, {int}, {int, float}, {int, NONE}, {bool, NONE}, {int, NONE}), strict=True)
-)
-"""Types alone: there are very many."""
 TRAINING = {"updates": int, "seconds": float, "updates_per_second": float}
 CHECKPOINT = {"sha256": str}
 RECORD = get_type_hints(RunRecord)
@@ -132,7 +127,7 @@ def _all_lacking(record: RunRecord) -> Iterator[tuple[str, str]]:
 
 def _wrong_columns(columns: Mapping[str, Sequence[Any]]) -> list[str]:
     """Name the fields of episodes that are not what they should be."""
-    wrong = [name for name, kinds in EPISODE.items() if not {*map(type, columns[name])} <= kinds]
+    wrong = [name for name, kinds in PLAYED.items() if not {*map(type, columns[name])} <= kinds]
     returns = [] if wrong else columns["return"]
     if not (math.isfinite(sum(returns)) and max(map(abs, returns), default=0) < LARGEST):
         wrong.append("return")

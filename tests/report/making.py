@@ -1,9 +1,10 @@
-"""Sweeps, looks, plans and predictions for tests, made of plain numbers."""
+"""Scores, sweeps, looks, plans and predictions for tests, made of plain numbers."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from seqrl.report.scores import Tasks
 from seqrl.runs.imagined import Imagined, Plan
 from seqrl.runs.looks import Looks, Token
 from seqrl.runs.prediction import Example, HorizonError, Prediction
@@ -27,6 +28,11 @@ ABOUT = {
     "torch": "2.8.0",
     "mujoco": "3.3.0",
 }
+
+
+def tasks_of(*rows: Sequence[float]) -> Tasks:
+    """Make the scores of one agent: a row a task, a number a seed."""
+    return [np.array(row, np.float64) for row in rows]
 
 
 def sweep_of(returns: Mapping[float, Sequence[float]], *, best: float, mean: float = 5.0) -> Sweep:

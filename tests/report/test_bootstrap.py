@@ -24,10 +24,7 @@ from seqrl.report.scores import (
     profile,
 )
 from seqrl.seeds import seed_for
-
-
-def _tasks(*rows: list[float]) -> Tasks:
-    return [np.array(row, np.float64) for row in rows]
+from tests.report.making import tasks_of
 
 
 def _interval(statistic: Statistic, tasks: Tasks) -> Interval:
@@ -36,16 +33,16 @@ def _interval(statistic: Statistic, tasks: Tasks) -> Interval:
 
 def test_seeds_are_drawn_within_their_task() -> None:
     """Drawn from all runs together, tasks of different difficulty make intervals far too wide."""
-    drawn = resampled(_tasks([1, 2, 3], [101, 102]), np.random.default_rng(0), 1000)
+    drawn = resampled(tasks_of([1, 2, 3], [101, 102]), np.random.default_rng(0), 1000)
     assert [task.shape for task in drawn] == [(1000, 3), (1000, 2)]
     assert set(drawn[0].ravel()) == {1, 2, 3} and set(drawn[1].ravel()) == {101, 102}
 
 
 def test_bootstrap_against_all_resamplings() -> None:
     """With three seeds and two tasks there are 27 x 27 equally likely resamplings."""
-    tasks = _tasks([0, 10, 50], [20, 40, 90])
+    tasks = tasks_of([0, 10, 50], [20, 40, 90])
     every = [
-        float(mean(_tasks([*first], [*second])))
+        float(mean(tasks_of([*first], [*second])))
         for first in itertools.product(tasks[0], repeat=3)
         for second in itertools.product(tasks[1], repeat=3)
     ]
@@ -56,14 +53,14 @@ def test_bootstrap_against_all_resamplings() -> None:
 
 def test_two_agents_are_resampled_apart() -> None:
     """Resampled alike, an agent is never better or worse than itself, and the interval a point."""
-    tasks = _tasks([1, 2, 3, 4, 5], [3, 1, 4, 1, 5])
+    tasks = tasks_of([1, 2, 3, 4, 5], [3, 1, 4, 1, 5])
     found = improvement_interval(tasks, tasks)
     assert found.low < 0.4 and found.high > 0.6
 
 
 def test_equal_scores_give_equal_intervals() -> None:
     """A table is byte-identical for the same records, whatever was drawn before it."""
-    tasks = _tasks([0, 10, 50, 3, 7])
+    tasks = tasks_of([0, 10, 50, 3, 7])
     first = _interval(iqm, tasks)
     np.random.default_rng().random(5)
     assert _interval(iqm, tasks) == first
@@ -90,7 +87,7 @@ def test_counting_is_resampling() -> None:
 
 def test_statistics_of_many_resamplings_are_those_of_each() -> None:
     """They are computed all at once, along the right axis or along a wrong one."""
-    tasks = _tasks([1, 5, 9, 20, 2], [30, 31, 35, 120, 50])
+    tasks = tasks_of([1, 5, 9, 20, 2], [30, 31, 35, 120, 50])
     drawn = resampled(tasks, np.random.default_rng(0), 7)
     for statistic in (mean, median, iqm, optimality_gap):
         one_by_one = [float(statistic([task[n] for task in drawn])) for n in range(7)]

@@ -4,11 +4,9 @@ import itertools
 import random
 from statistics import NormalDist, fmean
 
-import numpy as np
 import pytest
 
 from seqrl.report.scores import (
-    Tasks,
     differences,
     improvement,
     iqm,
@@ -19,13 +17,10 @@ from seqrl.report.scores import (
     t_interval,
     t_quantile,
 )
+from tests.report.making import tasks_of
 
 PRINTED = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 9: 2.262, 10: 2.228, 19: 2.093}
 """The 97.5 percent column of any printed table of Student's distribution, by degrees of freedom."""
-
-
-def _tasks(*rows: list[float]) -> Tasks:
-    return [np.array(row, np.float64) for row in rows]
 
 
 # ---- Student -------------------------------------------------------------------------------------
@@ -60,10 +55,10 @@ def test_pairs_are_seeds() -> None:
 
 def test_aggregates_by_hand() -> None:
     """Each is told from the others: the numbers are all different."""
-    tasks = _tasks([0, 10, 20, 30], [40, 90, 140, 130])
+    tasks = tasks_of([0, 10, 20, 30], [40, 90, 140, 130])
     assert mean(tasks) == pytest.approx((15 + 100) / 2)
-    assert median(_tasks([0, 2], [3, 5], [40, 60])) == pytest.approx(4)
-    assert median(_tasks([0, 2], [40, 60], [3, 5], [6, 8])) == pytest.approx(5.5)
+    assert median(tasks_of([0, 2], [3, 5], [40, 60])) == pytest.approx(4)
+    assert median(tasks_of([0, 2], [40, 60], [3, 5], [6, 8])) == pytest.approx(5.5)
     assert iqm(tasks) == pytest.approx((20 + 30 + 40 + 90) / 4)
     assert optimality_gap(tasks) == pytest.approx(100 - (0 + 10 + 20 + 30 + 40 + 90 + 200) / 8)
     assert profile(tasks, [-1, 20, 100]).tolist() == [1.0, 5 / 8, 2 / 8]
@@ -73,14 +68,14 @@ def test_iqm_cuts_whole_runs_as_its_definition_does() -> None:
     """Of 10 runs a quarter is two and a half: two are cut at each end, as by scipy's trim_mean."""
     runs = [float(n**2) for n in range(10)]
     random.Random(0).shuffle(runs)
-    assert iqm(_tasks(runs)) == pytest.approx(fmean(n**2 for n in range(2, 8)))
-    assert iqm(_tasks(runs[:3])) == pytest.approx(fmean(runs[:3])), "none of three"
+    assert iqm(tasks_of(runs)) == pytest.approx(fmean(n**2 for n in range(2, 8)))
+    assert iqm(tasks_of(runs[:3])) == pytest.approx(fmean(runs[:3])), "none of three"
 
 
 def test_seeds_may_differ_between_tasks() -> None:
     """A mean over all runs would count a task by how many seeds it has."""
-    assert mean(_tasks([0, 0, 0, 0], [90])) == pytest.approx(45)
-    assert optimality_gap(_tasks([0, 0, 0], [100])) == pytest.approx(75), (
+    assert mean(tasks_of([0, 0, 0, 0], [90])) == pytest.approx(45)
+    assert optimality_gap(tasks_of([0, 0, 0], [100])) == pytest.approx(75), (
         "its definition is of runs"
     )
 
@@ -94,5 +89,5 @@ def test_improvement_is_the_share_of_all_pairs() -> None:
         fmean((a > b) + (a == b) / 2 for a, b in itertools.product(*pair))
         for pair in zip(first, second, strict=True)
     )
-    assert improvement(_tasks(*first), _tasks(*second)) == pytest.approx(slow)
-    assert improvement(_tasks(*second), _tasks(*first)) == pytest.approx(1 - slow)
+    assert improvement(tasks_of(*first), tasks_of(*second)) == pytest.approx(slow)
+    assert improvement(tasks_of(*second), tasks_of(*first)) == pytest.approx(1 - slow)

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +24,7 @@ from seqrl.report.series import all_series, profiles
 from seqrl.report.summary import summary_of
 from seqrl.runs.finding import records_below
 from seqrl.runs.identity import hash_in
-from seqrl.runs.record import RunRecord, write_record
+from seqrl.runs.record import RunRecord
 from seqrl.tasks.task import in_percent
 
 COMMITTED = Path(__file__).parents[2] / "results" / "embedded"
@@ -80,13 +80,6 @@ def _played(
     return {**one, "episodes": episodes, "return": mean, "score": score}
 
 
-def write_all(records: Iterable[RunRecord], results: Path) -> None:
-    """Put each in its place."""
-    for record in records:
-        folder = results / "runs" / "quick" / record.task["name"].replace("/", "-") / record.name
-        write_record(folder / f"seed-{record.seed}-{record.hash[:8]}.json", record)
-
-
 def numbers_of_figures(results: Path) -> dict[str, str]:
     """Do what `seqrl figures` does before it draws."""
     summary = summary_of(records_at([results])[0])
@@ -98,10 +91,12 @@ def numbers_of_figures(results: Path) -> dict[str, str]:
 
 def main() -> None:
     """Make them, and say how long each command takes."""
+    from tests.runs.recorded import write_all  # loads agents, which numbers do not need
+
     seqrl = str(Path(sys.executable).parent / "seqrl")
     with TemporaryDirectory() as folder:
         results, out = Path(folder) / "results", Path(folder) / "out"
-        write_all(a_thousand(), results)
+        write_all(results, *a_thousand())
         there = records_below(results)
         assert not there.unread, there.unread[0].why
         count = counted(len(there.found), "record")
@@ -109,7 +104,7 @@ def main() -> None:
         page = str(out / "page.html")
         _timed("seqrl table", [seqrl, "table", str(results)])
         _timed("seqrl page", [seqrl, "page", str(results), "--out", page])
-        _timed("numbers of figures", [sys.executable, __file__, str(results)])
+        _timed("numbers of figures", [sys.executable, "-m", "tests.report.thousand", str(results)])
         _timed("seqrl figures", [seqrl, "figures", str(results), "--out", str(out)], times=1)
 
 
